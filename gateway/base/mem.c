@@ -1,0 +1,78 @@
+/* mem.c -- charged allocation. */
+#include "gateway/base/mem.h"
+
+#include <stdlib.h>
+
+#include "gateway/base/fail.h"
+
+static unsigned long fail_countdown;
+static bool fail_given;
+
+bool budget_take(struct budget *b, size_t n)
+{
+	for (struct budget *up = b; up; up = up->parent)
+		if (up->limit && (n > up->limit || up->used > up->limit - n))
+			return false;
+	for (struct budget *up = b; up; up = up->parent) {
+		up->used += n;
+		if (up->used > up->peak)
+			up->peak = up->used;
+	}
+	return true;
+}
+
+void budget_give(struct budget *b, size_t n)
+{
+	for (; b; b = b->parent) {
+		CHECK(b->used >= n);
+		b->used -= n;
+	}
+}
+
+static bool fails_now(void)
+{
+	if (!fail_countdown || --fail_countdown)
+		return false;
+	fail_given = true;
+	return true;
+}
+
+void *mem_take(struct budget *b, size_t size)
+{
+	void *p;
+
+	if (fails_now() || !budget_take(b, size))
+		return NULL;
+	p = malloc(size);
+	if (!p)
+		budget_give(b, size);
+	return p;
+}
+
+void *mem_take_zeroed(struct budget *b, size_t size)
+{
+	void *p = mem_take(b, size);
+
+	if (p)
+		__builtin_memset(p, 0, size);
+	return p;
+}
+
+void mem_give(struct budget *b, void *p, size_t size)
+{
+	if (!p)
+		return;
+	free(p);
+	budget_give(b, size);
+}
+
+void mem_fail_at(unsigned long n)
+{
+	fail_countdown = n;
+	fail_given = false;
+}
+
+bool mem_failed(void)
+{
+	return fail_given;
+}

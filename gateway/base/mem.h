@@ -1,0 +1,33 @@
+/* mem.h -- memory that is charged to somebody.
+ *
+ * Every allocation a client, an origin or a file can cause is charged to a
+ * budget, and through it to the budget's parent (connection, then worker).  A
+ * budget that is used up makes the allocation fail like an empty heap does:
+ * callers handle one case, not two. */
+#ifndef PORTCULLIS_BASE_MEM_H
+#define PORTCULLIS_BASE_MEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct budget {
+	size_t used, limit, peak; /* bytes; limit 0 means none */
+	struct budget *parent;    /* NULL at the top */
+};
+
+/* Charge `n` bytes along the chain; false, and nothing charged, if any limit would break. */
+bool budget_take(struct budget *b, size_t n);
+void budget_give(struct budget *b, size_t n);
+
+/* malloc, charged.  NULL when the budget or the heap is used up.  `b` may be NULL. */
+void *mem_take(struct budget *b, size_t size);
+void *mem_take_zeroed(struct budget *b, size_t size);
+/* `size` is what was taken. */
+void mem_give(struct budget *b, void *p, size_t size);
+
+/* For tests: the n-th allocation from now fails once (1 is the next); 0 turns it off. */
+void mem_fail_at(unsigned long n);
+/* True once the failure has been delivered. */
+bool mem_failed(void);
+
+#endif

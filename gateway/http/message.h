@@ -1,0 +1,59 @@
+/* message.h -- the canonical request and response, whatever HTTP version carried them.
+ *
+ * There is one form of a request.  Filters read it, the serialiser writes it
+ * upstream; nobody edits it.  All slices live in the arena the parser was
+ * given. */
+#ifndef PORTCULLIS_HTTP_MESSAGE_H
+#define PORTCULLIS_HTTP_MESSAGE_H
+
+#include <stdint.h>
+
+#include "gateway/base/fields.h"
+
+enum http_body {
+	HTTP_BODY_NONE,    /* no content follows */
+	HTTP_BODY_LENGTH,  /* content_length bytes follow */
+	HTTP_BODY_CHUNKED, /* length unknown, its end is marked */
+	HTTP_BODY_CLOSE,   /* responses only: until the connection ends */
+};
+
+enum http_upgrade { HTTP_UPGRADE_NONE, HTTP_UPGRADE_WEBSOCKET };
+
+struct request {
+	struct slice method;      /* case-sensitive token */
+	struct slice host;        /* lower case, no port, no trailing dot; IPv6 in brackets */
+	struct slice authority;   /* host, and :port if it was given and is not the scheme's own; sent upstream */
+	struct slice path;        /* decoded once, dots resolved, begins with "/"; "*" for OPTIONS * */
+	struct slice target;      /* canonical form of path, re-encoded, and ?query: sent upstream, seen by the WAF */
+	struct slice query;       /* raw bytes behind "?" */
+	struct slice raw_target;  /* as the client wrote it; for records only */
+	struct fields fields;     /* Host, framing and hop-by-hop fields are in it, marked hidden */
+	struct fields trailers;
+	uint64_t content_length;
+	enum http_body body;
+	enum http_upgrade upgrade;
+	uint16_t port;            /* of the authority; the scheme's own if not given */
+	bool secure;              /* scheme https */
+	bool has_query;
+	bool keep_alive;          /* the client allows another request on this connection */
+	bool expect_continue;
+	bool head;                /* method is HEAD: no response has content */
+	uint8_t minor;            /* of HTTP/1.x; for records and framing, never for decisions */
+};
+
+struct response {
+	uint16_t status;
+	struct fields fields;     /* framing and hop-by-hop fields marked hidden */
+	struct fields trailers;
+	uint64_t content_length;
+	enum http_body body;
+	bool keep_alive;          /* the origin allows reuse */
+	uint8_t minor;
+};
+
+/* "Not Found" for 404; "Status" for what is not registered. */
+const char *http_reason(unsigned status);
+/* Safe to send twice: GET HEAD OPTIONS TRACE PUT DELETE (RFC 9110 section 9.2.2). */
+bool http_method_idempotent(struct slice method);
+
+#endif

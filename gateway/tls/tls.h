@@ -1,0 +1,94 @@
+/* tls.h -- TLS to clients and to origins: contexts, and connections on the loop's sockets.
+ *
+ * The only door to OpenSSL in the data path, and to private keys.  1.2 and 1.3,
+ * forward-secret AEAD suites, no renegotiation, no compression, no early data. */
+#ifndef PORTCULLIS_TLS_TLS_H
+#define PORTCULLIS_TLS_TLS_H
+
+#include <sys/types.h>
+
+#include "gateway/base/arena.h"
+#include "gateway/base/fail.h"
+#include "gateway/base/slice.h"
+
+/* ---- Certificates of ours ---- */
+
+struct tls_pem {
+	struct slice certificate, key; /* PEM bytes, chain behind the leaf */
+	struct place place;            /* of the entry in the configuration */
+};
+
+enum { TLS_TICKET_KEYS = 3, TLS_TICKET_BYTES = 80 };
+
+/* Shared by all workers of a node: first encrypts, all decrypt. 16 name, 32 HMAC, 32 AES each. */
+struct tls_ticket_keys {
+	uint8_t key[TLS_TICKET_KEYS][TLS_TICKET_BYTES];
+	unsigned n;
+};
+
+struct tls_server_plan {
+	const struct tls_pem *pems;
+	unsigned pems_n;
+	const struct tls_ticket_keys *tickets;
+	uint64_t min_version;   /* 0x0303 or 0x0304 */
+};
+
+struct tls_server;
+
+/* Check a certificate and its key: parse, match, dates (expired is a warning).  Names of the
+ * certificate go to `names` (arena).  False after a finding. */
+bool tls_pem_check(const struct tls_pem *pem, struct arena *a, struct slice **names, unsigned *n, struct fail *f);
+/* Contexts by name: exact, wildcard of one label, ECDSA beside RSA.  The first pem answers clients
+ * without SNI or with a name no certificate has.  NULL after a finding. */
+struct tls_server *tls_server_new(const struct tls_server_plan *plan, struct fail *f);
+void tls_server_free(struct tls_server *s);
+/* Replace the ticket keys (rotation). */
+void tls_server_tickets(struct tls_server *s, const struct tls_ticket_keys *keys);
+
+/* ---- TLS towards origins ---- */
+
+struct tls_client_plan {
+	struct slice ca_pem;   /* trust; empty: the system's store, loaded at tls_client_new */
+	bool verify;
+};
+
+struct tls_client;
+
+struct tls_client *tls_client_new(const struct tls_client_plan *plan, struct fail *f);
+void tls_client_free(struct tls_client *c);
+
+/* ---- One connection ---- */
+
+struct tls; /* wraps a non-blocking socket; does not close it */
+
+struct tls *tls_accept(struct tls_server *s, int fd);
+/* `name`: SNI and the name the certificate must carry. */
+struct tls *tls_connect(struct tls_client *c, int fd, struct slice name);
+void tls_free(struct tls *t);
+
+enum tls_state { TLS_DONE, TLS_AGAIN, TLS_CLOSED, TLS_BROKEN };
+
+/* Go on with the handshake.  AGAIN: call again when the socket is ready in either direction. */
+enum tls_state tls_handshake(struct tls *t);
+/* Tell that epoll reported the socket readable.  Reads that drained the socket are not repeated
+ * before this is called: saves the read that would answer EAGAIN. */
+void tls_readable(struct tls *t);
+/* Bytes read (> 0), 0 on AGAIN, -1 on an orderly close, -2 when broken. */
+ssize_t tls_read(struct tls *t, void *at, size_t n);
+/* Bytes written (> 0, may be short), 0 on AGAIN, -2 when broken.  Repeat with the same bytes. */
+ssize_t tls_write(struct tls *t, const void *at, size_t n);
+/* Decrypted bytes wait inside: read again without waiting for the socket. */
+bool tls_pending(const struct tls *t);
+/* Send close_notify, best effort. */
+void tls_shutdown(struct tls *t);
+
+struct slice tls_sni(const struct tls *t);     /* at NULL: none was sent */
+struct slice tls_alpn(const struct tls *t);    /* what was agreed; empty: none */
+const char *tls_version(const struct tls *t);  /* "TLSv1.3" */
+uint16_t tls_version_number(const struct tls *t);
+const char *tls_cipher(const struct tls *t);
+bool tls_resumed(const struct tls *t);
+/* Why it is broken, one short line for the error log; static or thread-local memory. */
+const char *tls_why(const struct tls *t);
+
+#endif

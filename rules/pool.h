@@ -1,0 +1,45 @@
+/* pool.h -- the worker's side of inspection: ask, and be answered once.
+ *
+ * At most WAF_OUTSTANDING jobs are out; the rest wait here, oldest first, where
+ * they can be cancelled and where their `queue` time runs too.  Never blocks. */
+#ifndef PORTCULLIS_RULES_POOL_H
+#define PORTCULLIS_RULES_POOL_H
+
+#include "gateway/loop/loop.h"
+#include "rules/waf.h"
+
+struct pool;
+
+struct pool_plan {
+	unsigned worker;             /* index */
+	int lanes[WAF_LANES];        /* near ends, SOCK_SEQPACKET, non-blocking; the pool does not close them */
+	struct waf_shared *shared;
+	uint32_t waiting_max;        /* jobs that may wait here; more are refused */
+	struct budget *budget;
+};
+
+struct pool *pool_new(struct loop *l, const struct pool_plan *plan);
+void pool_free(struct pool *p);
+
+/* One question.  The asker keeps it until `answered` is called or pool_cancel. */
+struct pool_ask {
+	struct list link;
+	struct buf message;
+	int body_fd;   /* -1, or a sealed memory file; borrowed until answered */
+	uint64_t token;
+	uint32_t slot;
+	enum waf_lane lane;
+	int64_t queue_until_us, asked_us;
+	bool out;      /* sent, not answered */
+	bool waiting;  /* here */
+	void (*answered)(struct pool_ask *q, const struct waf_answer *answer);
+	void *owner;
+};
+
+/* job->token, slot, worker and queue_until_us are filled in here (`queue_ms` from now).  False, and no
+ * call follows: the queue is full or memory is used up.  Never calls back before returning. */
+bool pool_ask(struct pool *p, struct pool_ask *q, struct waf_job *job, int body_fd, uint32_t queue_ms);
+void pool_cancel(struct pool *p, struct pool_ask *q);
+unsigned pool_outstanding(const struct pool *p);
+
+#endif
