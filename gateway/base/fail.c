@@ -16,7 +16,7 @@ void fail_check(const char *that, const char *file, int line)
 static void add(struct fail *f, enum fail_level level, struct place place, const char *fmt, va_list args)
 {
 	struct finding *grown;
-	char *text;
+	char *text, *file = NULL;
 
 	if (level == FAIL_ERROR)
 		f->errors++;
@@ -35,6 +35,12 @@ static void add(struct fail *f, enum fail_level level, struct place place, const
 	}
 	if (vasprintf(&text, fmt, args) < 0)
 		return;
+	/* Its name may live in an arena that is gone before the report is printed. */
+	if (place.file && !(file = strdup(place.file))) {
+		free(text);
+		return;
+	}
+	place.file = file;
 	f->at[f->n++] = (struct finding){level, place, text};
 }
 
@@ -84,8 +90,10 @@ void fail_print(const struct fail *f, FILE *out, bool notes)
 
 void fail_done(struct fail *f)
 {
-	for (unsigned i = 0; i < f->n; i++)
+	for (unsigned i = 0; i < f->n; i++) {
 		free((char *)f->at[i].text);
+		free((char *)f->at[i].place.file);
+	}
 	free(f->at);
 	memset(f, 0, sizeof *f);
 }

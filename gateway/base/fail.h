@@ -27,7 +27,7 @@ enum fail_level { FAIL_ERROR, FAIL_WARNING, FAIL_NOTE };
 struct finding {
 	enum fail_level level;
 	struct place place;
-	const char *text; /* owned by the report */
+	const char *text; /* owned by the report, and so is place.file */
 };
 
 /* Findings of one check, in the order they were made.  All zero is an empty report. */

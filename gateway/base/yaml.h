@@ -20,12 +20,13 @@ struct yaml_node {
 	bool flow;             /* a list or map in brackets */
 	struct place place;    /* of its first byte; for a quoted scalar the quote */
 	struct slice text;     /* of a scalar */
+	struct slice source;   /* of a scalar as it is written, quotes included; empty: one made by hand */
 	struct yaml_node **items; /* of a list, or the values of a map */
 	struct yaml_node **keys;  /* of a map: scalars, as many as items */
 	unsigned n;
 };
 
-/* Read a whole document.  Nodes and texts live in the arena; `file` is borrowed for places.
+/* Read a whole document, which must be a mapping.  Nodes and texts live in the arena; `file` is borrowed for places.
  * NULL after findings were added. */
 struct yaml_node *yaml_read(struct arena *a, const char *file, struct slice bytes, struct fail *f);
 /* The value under `key`, or NULL. */
