@@ -4,7 +4,7 @@
  * where its value goes in a struct, its default as text, bounds and a sentence
  * for the reference.  setting_read fills the struct (defaults first), and adds a
  * finding with place, reason and suggestion for each unknown key, missing
- * required key, wrong kind and value out of bounds. */
+ * required key, wrong kind and value out of bounds.  The struct must be zeroed. */
 #ifndef PORTCULLIS_BASE_SETTING_H
 #define PORTCULLIS_BASE_SETTING_H
 
@@ -51,11 +51,11 @@ struct setting {
 	const char *fallback; /* default as text; NULL: zeroed */
 	bool required;
 	bool lone;
-	int64_t least, most; /* both 0: no bounds */
+	int64_t least, most; /* of a number, or of entries of a list or map; both 0: no bounds */
 	const char *const *words; /* NULL-terminated */
 	const struct setting *each; /* of a list or map: one setting that describes the element, at = 0 */
 	const struct setting *table; /* of a struct: ends with key NULL */
-	size_t size; /* of one struct of `table` */
+	size_t size; /* of one struct of `table`; in a list or map also of what parse() fills */
 	/* False after a finding was added. */
 	bool (*parse)(struct setting_reader *r, const struct yaml_node *node, void *out);
 	const char *syntax; /* of a custom kind, for the reference: "duration or off" */

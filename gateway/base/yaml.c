@@ -146,6 +146,8 @@ static struct yaml_node *read_scalar(struct reader *r, const yaml_event_t *event
 	if (!node)
 		return NULL;
 	refuse_properties(r, event, event->data.scalar.anchor, event->data.scalar.tag);
+	if (memchr(event->data.scalar.value, 0, event->data.scalar.length))
+		fail_at(r->fail, node->place, "a NUL byte, made by an escape; remove it");
 	node->style = styles[event->data.scalar.style];
 	node->text = arena_copy(r->arena, slice_make((const char *)event->data.scalar.value, event->data.scalar.length));
 	node->source = arena_copy(r->arena, slice_make(r->bytes.at + near->start, near->end - near->start));
