@@ -1,7 +1,9 @@
 /* tls.h -- TLS to clients and to origins: contexts, and connections on the loop's sockets.
  *
  * The only door to OpenSSL in the data path, and to private keys.  1.2 and 1.3,
- * forward-secret AEAD suites, no renegotiation, no compression, no early data. */
+ * forward-secret AEAD suites, no renegotiation, no compression, no early data.
+ * A connection keeps the server or client it was made from alive: freeing a
+ * tls_server after a reload disturbs nobody. */
 #ifndef PORTCULLIS_TLS_TLS_H
 #define PORTCULLIS_TLS_TLS_H
 
@@ -42,7 +44,7 @@ bool tls_pem_check(const struct tls_pem *pem, struct arena *a, struct slice **na
  * without SNI or with a name no certificate has.  NULL after a finding. */
 struct tls_server *tls_server_new(const struct tls_server_plan *plan, struct fail *f);
 void tls_server_free(struct tls_server *s);
-/* Replace the ticket keys (rotation). */
+/* Replace the ticket keys (rotation).  A plan without tickets stays without. */
 void tls_server_tickets(struct tls_server *s, const struct tls_ticket_keys *keys);
 
 /* ---- TLS towards origins ---- */
@@ -68,21 +70,30 @@ void tls_free(struct tls *t);
 
 enum tls_state { TLS_DONE, TLS_AGAIN, TLS_CLOSED, TLS_BROKEN };
 
-/* Go on with the handshake.  AGAIN: call again when the socket is ready in either direction. */
+/* Go on with the handshake.  AGAIN: call again when the socket is ready in either direction. CLOSED:
+ * the peer left before the end.  BROKEN: tls_why says why, and the alert has been sent. */
 enum tls_state tls_handshake(struct tls *t);
+/* The handshake broke because the client speaks plain HTTP: answer a short 400 on the bare socket. */
+bool tls_was_http(const struct tls *t);
 /* Tell that epoll reported the socket readable.  Reads that drained the socket are not repeated
  * before this is called: saves the read that would answer EAGAIN. */
 void tls_readable(struct tls *t);
+/* Tell that epoll reported the peer's end (PEER_CLOSED or HANGUP).  It comes with the last bytes and
+ * only once, so from now on every read goes to the socket until it says so itself. */
+void tls_peer_closed(struct tls *t);
 /* Bytes read (> 0), 0 on AGAIN, -1 on an orderly close, -2 when broken. */
 ssize_t tls_read(struct tls *t, void *at, size_t n);
-/* Bytes written (> 0, may be short), 0 on AGAIN, -2 when broken.  Repeat with the same bytes. */
+/* Bytes written (> 0, may be short), 0 on AGAIN, -2 when broken.  A write that was short or AGAIN may
+ * have encrypted what follows already: the next one must begin with those same bytes and bring at
+ * least as many of them, up to 16 KiB. They may have moved. */
 ssize_t tls_write(struct tls *t, const void *at, size_t n);
-/* Decrypted bytes wait inside: read again without waiting for the socket. */
+/* Another tls_read may bring bytes without a new event of the socket: some wait inside, or the socket
+ * was not drained.  False after every tls_read that answered 0. */
 bool tls_pending(const struct tls *t);
-/* Send close_notify, best effort. */
+/* Send close_notify, best effort.  Not in the middle of a write that was AGAIN. */
 void tls_shutdown(struct tls *t);
 
-struct slice tls_sni(const struct tls *t);     /* at NULL: none was sent */
+struct slice tls_sni(const struct tls *t);     /* lower case, no dot at the end; at NULL: none was sent */
 struct slice tls_alpn(const struct tls *t);    /* what was agreed; empty: none */
 const char *tls_version(const struct tls *t);  /* "TLSv1.3" */
 uint16_t tls_version_number(const struct tls *t);

@@ -1,0 +1,117 @@
+/* bio.c -- OpenSSL's way to the socket, with no system call that is known to fail.
+ *
+ * With read-ahead on, OpenSSL asks for more than a whole record at once.  If the
+ * kernel gives less than asked for, the socket is empty: that is remembered, and
+ * the next question is answered "retry" from memory until epoll has spoken again.
+ * Writing is the same: a short send means that the socket is full. */
+#include <errno.h>
+#include <sys/socket.h>
+
+#include <openssl/bio.h>
+
+#include "gateway/tls/inner.h"
+
+static void note_first(struct tls *t, const char *at, size_t n)
+{
+	while (n && t->first_n < sizeof t->first) {
+		t->first[t->first_n++] = *at++;
+		n--;
+	}
+}
+
+static int socket_read(BIO *bio, char *at, size_t n, size_t *got)
+{
+	struct tls *t = BIO_get_data(bio);
+	ssize_t r = -1;
+
+	*got = 0;
+	BIO_clear_retry_flags(bio);
+	if (!t->drained) {
+		do
+			r = recv(t->fd, at, n, 0);
+		while (r < 0 && errno == EINTR);
+		t->drained = !t->peer_closed && r < (ssize_t)n;
+		if (r < 0 && errno != EAGAIN) {
+			t->lost = errno;
+			return 0;
+		}
+	}
+	if (r < 0) {
+		t->starved = t->drained = true;
+		BIO_set_retry_read(bio);
+		return 0;
+	}
+	if (r == 0) {
+		t->ended = true;
+		return 0;
+	}
+	if (!t->done)
+		note_first(t, at, (size_t)r);
+	*got = (size_t)r;
+	return 1;
+}
+
+static int socket_write(BIO *bio, const char *at, size_t n, size_t *put)
+{
+	struct tls *t = BIO_get_data(bio);
+	ssize_t w = -1;
+
+	*put = 0;
+	BIO_clear_retry_flags(bio);
+	if (!t->full) {
+		do
+			w = send(t->fd, at, n, MSG_NOSIGNAL);
+		while (w < 0 && errno == EINTR);
+		if (w < 0 && errno != EAGAIN) {
+			t->lost = errno;
+			return 0;
+		}
+		t->full = w < (ssize_t)n;
+	}
+	if (w < 0) {
+		BIO_set_retry_write(bio);
+		return 0;
+	}
+	*put = (size_t)w;
+	return 1;
+}
+
+static long socket_ctrl(BIO *bio, int what, long number, void *at)
+{
+	const struct tls *t = BIO_get_data(bio);
+
+	(void)number;
+	(void)at;
+	if (what == BIO_CTRL_FLUSH)
+		return 1;
+	return what == BIO_CTRL_EOF && t->ended;
+}
+
+static BIO_METHOD *method(void)
+{
+	static BIO_METHOD *m;
+
+	if (!m && (m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket of the loop"))) {
+		BIO_meth_set_read_ex(m, socket_read);
+		BIO_meth_set_write_ex(m, socket_write);
+		BIO_meth_set_ctrl(m, socket_ctrl);
+	}
+	return m;
+}
+
+BIO *tls_bio_new(struct tls *t)
+{
+	BIO *bio = method() ? BIO_new(method()) : NULL;
+
+	if (!bio)
+		return NULL;
+	BIO_set_data(bio, t);
+	BIO_set_init(bio, 1);
+	return bio;
+}
+
+/* Through the BIO for reading, which is never wrapped: ex_data would cost every connection a stack. */
+struct tls *tls_of(const SSL *ssl)
+{
+	return BIO_get_data(SSL_get_rbio(ssl));
+}
