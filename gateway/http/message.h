@@ -21,7 +21,7 @@ enum http_upgrade { HTTP_UPGRADE_NONE, HTTP_UPGRADE_WEBSOCKET };
 
 struct request {
 	struct slice method;      /* case-sensitive token */
-	struct slice host;        /* lower case, no port, no trailing dot; IPv6 in brackets */
+	struct slice host;        /* lower case, no port, no trailing dot; IPv6 in brackets, shortest form */
 	struct slice authority;   /* host, and :port if it was given and is not the scheme's own; sent upstream */
 	struct slice path;        /* decoded once, dots resolved, begins with "/"; "*" for OPTIONS * */
 	struct slice target;      /* canonical form of path, re-encoded, and ?query: sent upstream, seen by the WAF */
@@ -30,13 +30,13 @@ struct request {
 	struct fields fields;     /* Host, framing and hop-by-hop fields are in it, marked hidden */
 	struct fields trailers;
 	uint64_t content_length;
-	enum http_body body;
-	enum http_upgrade upgrade;
+	enum http_body body;      /* Content-Length: 0 is NONE */
+	enum http_upgrade upgrade; /* WEBSOCKET: a whole handshake, version 13 with a key; else an ordinary request */
 	uint16_t port;            /* of the authority; the scheme's own if not given */
 	bool secure;              /* scheme https */
 	bool has_query;
 	bool keep_alive;          /* the client allows another request on this connection */
-	bool expect_continue;
+	bool expect_continue;     /* HTTP/1.1, and content is announced: it waits for a 100 */
 	bool head;                /* method is HEAD: no response has content */
 	uint8_t minor;            /* of HTTP/1.x; for records and framing, never for decisions */
 };
@@ -46,8 +46,9 @@ struct response {
 	struct fields fields;     /* framing and hop-by-hop fields marked hidden */
 	struct fields trailers;
 	uint64_t content_length;
-	enum http_body body;
-	bool keep_alive;          /* the origin allows reuse */
+	enum http_body body;      /* what follows on this connection: NONE for HEAD, 1xx, 204, 304 and length 0 */
+	bool has_length;          /* Content-Length was given; for HEAD and 304 it says what a GET would have had */
+	bool keep_alive;          /* the origin allows reuse, and its framing does */
 	uint8_t minor;
 };
 
@@ -55,5 +56,9 @@ struct response {
 const char *http_reason(unsigned status);
 /* Safe to send twice: GET HEAD OPTIONS TRACE PUT DELETE (RFC 9110 section 9.2.2). */
 bool http_method_idempotent(struct slice method);
+/* Hide every field by which a client could say who or where it is, or what it asks for: all
+ * X-Forwarded-*, Forwarded, X-Real-IP and kin, X-Original-URL, X-HTTP-Method-Override,
+ * X-Request-ID and theirs.  The parsers leave them visible: a trusted hop may have set them. */
+void http_hide_identity(struct fields *f);
 
 #endif

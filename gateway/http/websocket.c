@@ -1,0 +1,90 @@
+/* websocket.c -- the one computation in a WebSocket opening handshake (RFC 6455 section 4).
+ *
+ * SHA-1 (FIPS 180-4) is no protection here and is used for nothing else: it shows that
+ * the origin has read the key and means to speak this protocol. */
+#include "gateway/http/bytes.h"
+#include "gateway/http/parts.h"
+
+static uint32_t turn(uint32_t x, unsigned n)
+{
+	return x << n | x >> (32 - n);
+}
+
+static void sha1_block(uint32_t h[5], const uint8_t block[64])
+{
+	uint32_t w[80], a = h[0], b = h[1], c = h[2], d = h[3], e = h[4];
+
+	for (unsigned i = 0; i < 16; i++)
+		w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 |
+		       (uint32_t)block[4 * i + 2] << 8 | block[4 * i + 3];
+	for (unsigned i = 16; i < 80; i++)
+		w[i] = turn(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
+	for (unsigned i = 0; i < 80; i++) {
+		uint32_t mix = i < 20   ? ((b & c) | (~b & d)) + 0x5a827999
+			       : i < 40 ? (b ^ c ^ d) + 0x6ed9eba1
+			       : i < 60 ? ((b & c) | (b & d) | (c & d)) + 0x8f1bbcdc
+					: (b ^ c ^ d) + 0xca62c1d6;
+
+		mix += turn(a, 5) + e + w[i];
+		e = d;
+		d = c;
+		c = turn(b, 30);
+		b = a;
+		a = mix;
+	}
+	h[0] += a;
+	h[1] += b;
+	h[2] += c;
+	h[3] += d;
+	h[4] += e;
+}
+
+/* Of exactly 60 bytes: a key and the protocol's GUID.  With the padding that is two blocks. */
+static void sha1_60(const uint8_t in[60], uint8_t out[21])
+{
+	uint32_t h[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
+	uint8_t padded[128] = {0};
+
+	memcpy(padded, in, 60);
+	padded[60] = 0x80;
+	padded[126] = 60 * 8 >> 8;
+	padded[127] = 60 * 8 & 0xff;
+	sha1_block(h, padded);
+	sha1_block(h, padded + 64);
+	for (unsigned i = 0; i < 20; i++)
+		out[i] = (uint8_t)(h[i / 4] >> (24 - 8 * (i % 4)));
+	out[20] = 0;
+}
+
+static bool is_base64(char c)
+{
+	return byte_is_digit(c) || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '+' || c == '/';
+}
+
+bool websocket_is_key(struct slice key)
+{
+	if (key.len != 24 || key.at[22] != '=' || key.at[23] != '=')
+		return false;
+	for (unsigned i = 0; i < 22; i++)
+		if (!is_base64(key.at[i]))
+			return false;
+	return true;
+}
+
+void websocket_accept(struct slice key, char out[WEBSOCKET_ACCEPT])
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+	uint8_t in[60], hash[21];
+
+	memcpy(in, key.at, 24);
+	memcpy(in + 24, guid, 36);
+	sha1_60(in, hash);
+	for (unsigned i = 0; i < 7; i++) {
+		uint32_t three = (uint32_t)hash[3 * i] << 16 | (uint32_t)hash[3 * i + 1] << 8 | hash[3 * i + 2];
+
+		for (unsigned k = 0; k < 4; k++)
+			out[4 * i + k] = digits[three >> (18 - 6 * k) & 63];
+	}
+	out[27] = '=';
+}
