@@ -29,6 +29,14 @@ void budget_give(struct budget *b, size_t n)
 	}
 }
 
+void budget_move(struct budget *b, struct budget *parent)
+{
+	budget_give(b->parent, b->used);
+	b->parent = parent;
+	for (struct budget *up = parent; up; up = up->parent)
+		up->used += b->used;
+}
+
 static bool fails_now(void)
 {
 	if (!fail_countdown || --fail_countdown)

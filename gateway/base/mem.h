@@ -19,6 +19,9 @@ struct budget {
 bool budget_take(struct budget *b, size_t n);
 void budget_give(struct budget *b, size_t n);
 
+/* Hang a budget under another parent; what it holds is charged there even beyond its limit. */
+void budget_move(struct budget *b, struct budget *parent);
+
 /* malloc, charged.  NULL when the budget or the heap is used up.  `b` may be NULL. */
 void *mem_take(struct budget *b, size_t size);
 void *mem_take_zeroed(struct budget *b, size_t size);

@@ -37,6 +37,8 @@ bool chain_init(struct chain_run *run, struct loop *l, const struct filter *cons
 	run->record.steps_n = run->record.notes_n = run->record.cut = 0;
 	run->record.deciding = -1;
 	run->verdict = PASS;
+	run->background = 0;
+	run->settled = NULL;
 	run->wait.open = false;
 	timer_init(&run->wait.timer, late);
 	task_init(&run->resume, resume);
@@ -145,9 +147,10 @@ enum body_use chain_body(struct chain_run *run)
 	return use;
 }
 
-void chain_done(struct chain_run *run)
+void chain_stop(struct chain_run *run)
 {
 	task_stop(&run->resume);
+	run->running = false;
 	if (run->wait.open) {
 		void (*cancel)(void *) = run->wait.cancel;
 
@@ -156,6 +159,11 @@ void chain_done(struct chain_run *run)
 		if (cancel)
 			cancel(run->wait.ticket);
 	}
+}
+
+void chain_done(struct chain_run *run)
+{
+	chain_stop(run);
 	for (unsigned i = 0; i < run->n; i++)
 		if (run->filters[i]->leave)
 			run->filters[i]->leave(&run->visits[i]);
@@ -186,6 +194,18 @@ void wait_done(struct wait *w, enum outcome how)
 	task_start(w->run->loop, &w->run->resume);
 }
 
+void background_begin(struct visit *v)
+{
+	v->run->background++;
+}
+
+void background_done(struct visit *v)
+{
+	CHECK(v->run->background);
+	if (--v->run->background == 0 && v->run->settled)
+		v->run->settled(v->run);
+}
+
 void note(struct visit *v, const char *key, const char *fmt, ...)
 {
 	struct record *r = &v->run->record;
@@ -200,5 +220,5 @@ void note(struct visit *v, const char *key, const char *fmt, ...)
 	text = arena_vprint(v->arena, fmt, args);
 	va_end(args);
 	if (text.at)
-		r->notes[r->notes_n++] = (struct record_note){v->run->filters[v->run->index]->name, key, text};
+		r->notes[r->notes_n++] = (struct record_note){v->run->filters[v - v->run->visits]->name, key, text};
 }

@@ -150,6 +150,12 @@ struct wait *wait_open(struct visit *v, uint32_t ms, void (*cancel)(void *ticket
 /* End it; the next step runs from the loop's task queue, never from here.  Once per wait. */
 void wait_done(struct wait *w, enum outcome how);
 
+/* A filter that has passed still expects an answer for the record (detect mode): the request goes on,
+ * and what it leaves stays until the answer came.  Once each; `leave` may be called in between, after
+ * which background_done must not be. */
+void background_begin(struct visit *v);
+void background_done(struct visit *v);
+
 /* Remember something for the record; text is printed into the request's arena. */
 void note(struct visit *v, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
@@ -169,6 +175,8 @@ struct chain_run {
 	step_fn *next;
 	struct task resume;
 	struct verdict verdict; /* valid when done is called with stop */
+	unsigned background;    /* answers that only the record waits for */
+	void (*settled)(struct chain_run *run); /* the last of them has come; may be NULL */
 	/* The gate is passed (stop false) or a filter decided (stop true; run->verdict).  May be called
 	 * from within chain_gate. */
 	void (*done)(struct chain_run *run, bool stop);
@@ -182,6 +190,8 @@ bool chain_init(struct chain_run *run, struct loop *l, const struct filter *cons
 void chain_gate(struct chain_run *run, enum gate gate);
 /* The strictest use of the request's body that any filter asks for. */
 enum body_use chain_body(struct chain_run *run);
+/* Walk no further: cancels a wait; done is not called for this gate. */
+void chain_stop(struct chain_run *run);
 /* The request is over: cancels a wait, lets every filter leave.  No call to done after this. */
 void chain_done(struct chain_run *run);
 /* The decision part of the record, as members of the open object of `j`. */

@@ -1,0 +1,435 @@
+/* exchange.c -- the life of one request: judged, held or streamed, asked, answered, recorded. */
+#include "gateway/proxy/exchange.h"
+
+#include "gateway/base/fail.h"
+#include "gateway/proxy/identity.h"
+#include "gateway/proxy/record.h"
+#include "gateway/proxy/reply.h"
+#include "gateway/proxy/upstream.h"
+
+enum { ARENA_BLOCK = 4096, INFORMATIONAL_MAX = 16 };
+
+static void forward(struct exchange *x);
+
+/* ---- Beginning and end ---- */
+
+static void bury(struct task *t)
+{
+	struct exchange *x = LIST_OF(t, struct exchange, bury);
+
+	spool_done(&x->spool);
+	arena_done(&x->arena);
+	budget_give(&x->budget, sizeof *x);
+	mem_give(NULL, x, sizeof *x);
+}
+
+/* The last answer for the record has come, or none was expected. */
+static void close_record(struct exchange *x)
+{
+	record_waf_lines(x, 0);
+	record_write(x);
+	if (x->chain.filters)
+		chain_done(&x->chain);
+	task_start(x->proxy->loop, &x->bury);
+}
+
+static void settled(struct chain_run *run)
+{
+	close_record(run->owner);
+}
+
+/* No front and no origin from here on; the record may still wait for an inspector. */
+static void let_go(struct exchange *x)
+{
+	x->state = EXCHANGE_ENDED;
+	timer_stop(&x->total);
+	timer_stop(&x->ack_timer);
+	list_remove(&x->ack);
+	if (x->upstream)
+		upstream_abandon(x->upstream);
+	x->upstream = NULL;
+	x->front = NULL;
+	if (x->chain.filters && x->chain.background) {
+		budget_move(&x->budget, &x->proxy->memory);
+		x->chain.settled = settled;
+		return;
+	}
+	close_record(x);
+}
+
+static void finish(struct exchange *x, bool whole)
+{
+	const struct exchange_front *front = x->front;
+
+	CHECK(front);
+	front->end(x, whole);
+	let_go(x);
+}
+
+static void out_of_time(struct timer *t)
+{
+	struct exchange *x = LIST_OF(t, struct exchange, total);
+
+	if (x->status)
+		finish(x, false);
+	else
+		exchange_refuse(x, REASON_TOTAL_DEADLINE, 0, "the request took too long in all");
+}
+
+static void ack_late(struct timer *t)
+{
+	struct exchange *x = LIST_OF(t, struct exchange, ack_timer);
+
+	proxy_log_acked(x->proxy, x->ack_token);
+}
+
+struct exchange *exchange_new(struct proxy *p, struct budget *b, const struct exchange_front *front, void *stream)
+{
+	struct exchange *x = mem_take(NULL, sizeof *x);
+
+	if (!x)
+		return NULL;
+	memset(x, 0, offsetof(struct exchange, chain));
+	x->budget.parent = b;
+	if (!budget_take(&x->budget, sizeof *x)) {
+		mem_give(NULL, x, sizeof *x);
+		return NULL;
+	}
+	x->chain.filters = NULL;
+	x->proxy = p;
+	x->front = front;
+	x->stream = stream;
+	arena_init(&x->arena, &x->budget, ARENA_BLOCK);
+	spool_init(&x->spool, &x->budget, &p->spool);
+	list_init(&x->ack);
+	timer_init(&x->total, out_of_time);
+	timer_init(&x->ack_timer, ack_late);
+	task_init(&x->bury, bury);
+	x->began_us = loop_us(p->loop);
+	return x;
+}
+
+/* ---- Answers of our own ---- */
+
+static void send_page(struct exchange *x)
+{
+	size_t taken = x->page.len ? x->front->body(x, x->page) : 0;
+
+	x->page = slice_after(x->page, taken);
+	x->sent_bytes += taken;
+	if (!x->page.len)
+		finish(x, true);
+}
+
+static void answer(struct exchange *x, const struct verdict *v)
+{
+	struct reply reply;
+
+	if (x->upstream)
+		upstream_abandon(x->upstream);
+	x->upstream = NULL;
+	if (x->chain.filters)
+		chain_stop(&x->chain);
+	timer_stop(&x->ack_timer);
+	list_remove(&x->ack);
+	x->own = true;
+	x->state = EXCHANGE_ANSWERING;
+	if (!reply_make(x, v, &reply)) {
+		finish(x, false);
+		return;
+	}
+	x->status = (uint16_t)reply.status;
+	x->page = x->req.head ? SLICE_NONE : reply.page;
+	x->front->head(x, reply.status, &reply.fields, &x->facts.client_fields, HTTP_BODY_LENGTH, reply.page.len);
+	send_page(x);
+}
+
+void exchange_refuse(struct exchange *x, enum reason why, unsigned status, const char *detail)
+{
+	struct verdict v = DENY(why);
+
+	x->failed = why;
+	x->why = detail;
+	v.status = (uint16_t)status;
+	answer(x, &v);
+}
+
+/* ---- Judging ---- */
+
+static void go_on(struct exchange *x)
+{
+	if (x->chain.record.deciding >= 0)
+		answer(x, &x->chain.verdict);
+	else if (x->chain.gate == GATE_REQUEST && !x->held && x->req.body != HTTP_BODY_NONE &&
+		 chain_body(&x->chain) == BODY_HELD) {
+		x->state = EXCHANGE_COLLECTING;
+		x->holding = true;
+		if (x->expecting)
+			x->front->go_ahead(x);
+		x->expecting = false;
+		x->front->want(x);
+	} else {
+		forward(x);
+	}
+}
+
+/* The chain has come to an end of a gate.  Where the operator wants it, the WAF's lines are on disk
+ * before anything leaves. */
+static void judged(struct chain_run *run, bool stop)
+{
+	struct exchange *x = run->owner;
+
+	(void)stop;
+	x->judged_us = loop_us(x->proxy->loop);
+	if (x->facts.waf_hits_n && !x->reported && x->proxy->config->logs.waf_sync) {
+		x->ack_token = record_token(x->proxy);
+		if (record_waf_lines(x, x->ack_token)) {
+			x->state = EXCHANGE_REPORTING;
+			list_push_last(&x->proxy->ack_waiters, &x->ack);
+			timer_start(x->proxy->loop, &x->ack_timer, 1000);
+			return;
+		}
+	}
+	go_on(x);
+}
+
+void proxy_log_acked(struct proxy *p, uint64_t token)
+{
+	LIST_EACH(item, &p->ack_waiters) {
+		struct exchange *x = LIST_OF(item, struct exchange, ack);
+
+		if (x->ack_token != token)
+			continue;
+		list_remove(&x->ack);
+		timer_stop(&x->ack_timer);
+		x->state = EXCHANGE_JUDGING;
+		go_on(x);
+		return;
+	}
+}
+
+void exchange_start(struct exchange *x, bool redirect)
+{
+	struct proxy *p = x->proxy;
+
+	x->expecting = x->req.expect_continue;
+	timer_start(p->loop, &x->total, p->config->client.total_ms);
+	x->site = config_site_of(p->config, x->req.host);
+	if (!x->site) {
+		exchange_refuse(x, REASON_UNKNOWN_HOST, 0, NULL);
+		return;
+	}
+	if (redirect) {
+		struct verdict v = {.kind = VERDICT_REDIRECT, .status = 308};
+
+		v.location = reply_https_location(x);
+		answer(x, &v);
+		return;
+	}
+	if (!identity_fill(x) || !chain_init(&x->chain, p->loop, p->plan.filters, &x->req, &x->facts, &x->arena, judged, x)) {
+		x->chain.filters = NULL;
+		exchange_refuse(x, REASON_OVERLOAD, 0, "memory of the connection is used up");
+		return;
+	}
+	x->state = EXCHANGE_JUDGING;
+	chain_gate(&x->chain, GATE_REQUEST);
+}
+
+/* ---- The request's content ---- */
+
+static bool too_large(struct exchange *x, size_t more)
+{
+	return x->facts.body_max && x->body_bytes + more > x->facts.body_max;
+}
+
+size_t exchange_body(struct exchange *x, struct slice bytes)
+{
+	size_t taken;
+
+	if (x->own)
+		return bytes.len;
+	if (x->state == EXCHANGE_JUDGING || x->state == EXCHANGE_REPORTING)
+		return 0;
+	if (too_large(x, bytes.len)) {
+		exchange_body_broken(x, REASON_BODY_TOO_LARGE, "the content is larger than allowed");
+		return bytes.len;
+	}
+	if (x->state == EXCHANGE_COLLECTING) {
+		x->body_bytes += bytes.len;
+		if (!spool_put(&x->spool, bytes))
+			exchange_refuse(x, REASON_OVERLOAD, 0, "no room to hold the content");
+		return bytes.len;
+	}
+	if (!x->upstream)
+		return 0;
+	taken = upstream_body(x->upstream, bytes);
+	if (taken)
+		x->sent_streamed = true;
+	x->body_bytes += taken;
+	return taken;
+}
+
+/* The whole content is held: on to the filters that wanted it. */
+static void judge_body(struct exchange *x)
+{
+	struct held *held = ARENA_NEW(&x->arena, struct held);
+
+	x->held = true;
+	x->holding = false;
+	if (!held || !spool_close(&x->spool)) {
+		exchange_refuse(x, REASON_OVERLOAD, 0, "the content cannot be held");
+		return;
+	}
+	spool_held(&x->spool, held);
+	for (unsigned i = 0; i < x->chain.n; i++)
+		x->chain.visits[i].held = held;
+	x->state = EXCHANGE_JUDGING;
+	chain_gate(&x->chain, GATE_REQUEST_BODY);
+}
+
+void exchange_body_end(struct exchange *x)
+{
+	x->body_ended = true;
+	if (x->own)
+		return;
+	if (x->state == EXCHANGE_COLLECTING)
+		judge_body(x);
+	else if (x->upstream)
+		upstream_body_end(x->upstream);
+}
+
+void exchange_body_broken(struct exchange *x, enum reason why, const char *detail)
+{
+	x->failed = why;
+	x->why = detail;
+	if (x->status)
+		finish(x, false);
+	else
+		exchange_refuse(x, why, 0, detail);
+}
+
+/* ---- Asking an origin ---- */
+
+static void forward(struct exchange *x)
+{
+	if (x->req.body == HTTP_BODY_LENGTH && !x->held && x->facts.body_max &&
+	    x->req.content_length > x->facts.body_max) {
+		exchange_refuse(x, REASON_BODY_TOO_LARGE, 0, "the content is larger than allowed");
+		return;
+	}
+	if (x->expecting)
+		x->front->go_ahead(x);
+	x->expecting = false;
+	x->state = EXCHANGE_ASKING;
+	if (!x->asked_us)
+		x->asked_us = loop_us(x->proxy->loop);
+	x->sent_offset = 0;
+	x->tries++;
+	upstream_open(x);
+}
+
+/* Held content goes out from the spool, at the origin's pace. */
+static void pump_held(struct exchange *x)
+{
+	char piece[16384];
+
+	while (x->upstream && x->sent_offset < x->spool.len) {
+		ssize_t n = spool_read(&x->spool, x->sent_offset, piece, sizeof piece);
+		size_t taken = n > 0 ? upstream_body(x->upstream, slice_make(piece, (size_t)n)) : 0;
+
+		if (n <= 0 || !taken)
+			return;
+		x->sent_offset += taken;
+	}
+	if (x->upstream && x->sent_offset == x->spool.len)
+		upstream_body_end(x->upstream);
+}
+
+void exchange_upstream_writable(struct exchange *x)
+{
+	if (x->held)
+		pump_held(x);
+	else if (!x->body_ended)
+		x->front->want(x);
+	else
+		upstream_body_end(x->upstream);
+}
+
+static bool may_retry(const struct exchange *x, enum upstream_failure how)
+{
+	if (x->status || x->tries > (unsigned)x->site->origin->retries || x->sent_streamed)
+		return false;
+	return how == UPSTREAM_UNSENT || (how == UPSTREAM_UNANSWERED && http_method_idempotent(x->req.method));
+}
+
+void exchange_upstream_failed(struct exchange *x, enum reason why, const char *detail, enum upstream_failure how)
+{
+	x->upstream = NULL;
+	x->failed = why;
+	x->why = detail;
+	if (x->status)
+		finish(x, false);
+	else if (may_retry(x, how))
+		forward(x);
+	else
+		exchange_refuse(x, why, 0, detail);
+}
+
+/* ---- The answer ---- */
+
+bool exchange_response(struct exchange *x)
+{
+	const struct response *r = &x->response;
+
+	if (r->status < 200) {
+		/* 100 was ours to say; the others are passed on to who can read them. */
+		if (++x->informational > INFORMATIONAL_MAX) {
+			exchange_upstream_failed(x, REASON_ORIGIN_BROKEN, "too many informational answers", UPSTREAM_CUT);
+			return false;
+		}
+		if (r->status != 100 && x->req.minor > 0)
+			x->front->head(x, r->status, &r->fields, NULL, HTTP_BODY_NONE, 0);
+		return true;
+	}
+	x->failed = REASON_NONE;
+	x->why = NULL;
+	x->head_us = loop_us(x->proxy->loop);
+	x->status = r->status;
+	x->state = EXCHANGE_ANSWERING;
+	x->early = !x->body_ended && x->req.body != HTTP_BODY_NONE;
+	x->front->head(x, r->status, &r->fields, &x->facts.client_fields, r->body, r->content_length);
+	return true;
+}
+
+size_t exchange_response_body(struct exchange *x, struct slice bytes)
+{
+	size_t taken = x->front->body(x, bytes);
+
+	x->sent_bytes += taken;
+	return taken;
+}
+
+void exchange_response_end(struct exchange *x)
+{
+	x->upstream = NULL;
+	finish(x, true);
+}
+
+void exchange_writable(struct exchange *x)
+{
+	if (x->own)
+		send_page(x);
+	else if (x->upstream)
+		upstream_resume(x->upstream);
+}
+
+void exchange_abort(struct exchange *x, enum reason why, const char *detail)
+{
+	if (!x->failed)
+		x->failed = why;
+	if (!x->why)
+		x->why = detail;
+	if (!x->status)
+		x->status = (uint16_t)reason_status(why);
+	let_go(x);
+}

@@ -1,0 +1,121 @@
+/* exchange.h -- one request and its answer, whatever carried them.
+ *
+ * An exchange belongs to a stream of a front (an HTTP/1 connection has one
+ * stream).  The front parses into x->req, calls exchange_start, feeds body bytes,
+ * and does what x->front asks.  It walks the chain, holds or streams the body,
+ * asks an origin, and passes the answer on with back-pressure both ways.
+ *
+ * A front may get calls to its operations from inside any exchange_ call. */
+#ifndef PORTCULLIS_PROXY_EXCHANGE_H
+#define PORTCULLIS_PROXY_EXCHANGE_H
+
+#include "gateway/proxy/proxy.h"
+#include "gateway/proxy/spool.h"
+
+struct exchange;
+struct upstream;
+
+struct exchange_front {
+	/* A head: informational (status below 200), or the final one.  `body` and `length` frame it. */
+	void (*head)(struct exchange *x, unsigned status, const struct fields *fields, const struct fields *extra,
+		     enum http_body body, uint64_t length);
+	/* Content; returns how much was taken.  Less than all: exchange_writable will follow. */
+	size_t (*body)(struct exchange *x, struct slice bytes);
+	/* The answer is complete (whole), or cut: the client must see that it is. After this call the
+	 * exchange is gone. */
+	void (*end)(struct exchange *x, bool whole);
+	/* There is room for request content again. */
+	void (*want)(struct exchange *x);
+	/* Tell the client to send its content. */
+	void (*go_ahead)(struct exchange *x);
+};
+
+enum exchange_state {
+	EXCHANGE_JUDGING,    /* in the chain */
+	EXCHANGE_COLLECTING, /* holding the body for the chain */
+	EXCHANGE_ASKING,     /* an origin has it, no head yet */
+	EXCHANGE_ANSWERING,  /* the answer's head is out */
+	EXCHANGE_REPORTING,  /* waiting for the WAF's lines to be written */
+	EXCHANGE_ENDED,
+};
+
+struct exchange {
+	struct proxy *proxy;
+	const struct exchange_front *front;
+	void *stream;              /* the front's own */
+	struct budget budget;      /* of this exchange; its parent is the connection's */
+	struct arena arena;
+	struct request req;
+	struct facts facts;
+	const struct config_site *site;
+	struct addr peer;          /* the other end of the connection */
+	bool peer_trusted;
+	enum exchange_state state;
+
+	struct spool spool;
+	bool holding;              /* the body goes to the spool */
+	bool held;                 /* ... and is whole there */
+	bool body_ended;           /* every byte of content has come from the client */
+	bool expecting;            /* the client waits for 100 (Continue) */
+	uint64_t body_bytes;       /* of content from the client so far */
+
+	struct upstream *upstream; /* NULL: none now */
+	unsigned tries;
+	uint64_t sent_offset;      /* of a held body */
+	bool sent_streamed;        /* content went upstream that cannot be sent again */
+	bool early;                /* the origin answered before it had the whole request */
+	struct proxy_server *last; /* the server that was tried last */
+
+	struct response response;
+	unsigned informational;
+	uint16_t status;           /* sent to the client; 0: none yet */
+	uint64_t sent_bytes;       /* of content to the client */
+	enum reason failed;        /* what the gateway itself answered for, beside the chain */
+	const char *why;           /* detail for the record */
+
+	bool reported;             /* the WAF's lines are on their way */
+	struct slice page;         /* what is left of an answer of our own */
+	bool own;                  /* the answer is the gateway's */
+	struct list ack;           /* in proxy->ack_waiters while REPORTING */
+	uint64_t ack_token;
+	struct timer ack_timer;
+
+	struct timer total;
+	struct task bury;
+	int64_t began_us, judged_us, asked_us, head_us;
+	int64_t began_wall_us;
+	const char *server_name;   /* of the origin server, for the record */
+	struct chain_run chain;    /* last: not cleared */
+};
+
+/* A new exchange with an empty request; NULL when memory is used up. */
+struct exchange *exchange_new(struct proxy *p, struct budget *b, const struct exchange_front *front, void *stream);
+/* x->req is filled; peer and TLS facts too.  `redirect`: a listener that only redirects to https. */
+void exchange_start(struct exchange *x, bool redirect);
+/* The request could not be parsed: answer `status`. */
+void exchange_refuse(struct exchange *x, enum reason why, unsigned status, const char *detail);
+/* Content from the client; returns how much was taken.  Less: front->want will follow. */
+size_t exchange_body(struct exchange *x, struct slice bytes);
+/* No content follows. */
+void exchange_body_end(struct exchange *x);
+/* The client can take more of the answer. */
+void exchange_writable(struct exchange *x);
+/* The client is gone, or broke the framing: no more calls to the front.  The exchange is gone. */
+void exchange_abort(struct exchange *x, enum reason why, const char *detail);
+/* Content will not come in time or is malformed: answer if nothing was answered yet, else cut. */
+void exchange_body_broken(struct exchange *x, enum reason why, const char *detail);
+
+/* ---- Called by the origin's side ---- */
+
+/* A head has come into x->response.  False: stop, the exchange is over. */
+bool exchange_response(struct exchange *x);
+/* Content of the answer; returns how much was taken. */
+size_t exchange_response_body(struct exchange *x, struct slice bytes);
+void exchange_response_end(struct exchange *x);
+/* The origin failed; x->upstream is gone.  What had happened decides whether another may be asked. */
+enum upstream_failure { UPSTREAM_UNSENT, UPSTREAM_UNANSWERED, UPSTREAM_CUT };
+void exchange_upstream_failed(struct exchange *x, enum reason why, const char *detail, enum upstream_failure how);
+/* The origin can take more of the request. */
+void exchange_upstream_writable(struct exchange *x);
+
+#endif

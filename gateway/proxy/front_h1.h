@@ -1,0 +1,20 @@
+/* front_h1.h -- an HTTP/1.1 client connection: one exchange after the other. */
+#ifndef PORTCULLIS_PROXY_FRONT_H1_H
+#define PORTCULLIS_PROXY_FRONT_H1_H
+
+#include "gateway/proxy/proxy.h"
+
+struct front;
+
+/* Take over an accepted, non-blocking descriptor.  False: it stays the caller's. */
+bool front_open(struct proxy *p, const struct proxy_listener *listener, int fd, const struct addr *peer, uint16_t port);
+/* Close it if it is between requests; let it end after the current one otherwise. */
+void front_drain(struct front *f);
+/* Close it now. */
+void front_cut(struct front *f);
+/* From its place in proxy->fronts. */
+struct front *front_of(struct list *link);
+/* Between requests: may be closed for want of room. */
+bool front_is_idle(const struct front *f);
+
+#endif

@@ -1,0 +1,165 @@
+/* identity.c -- client address, request id, and the fields that tell origins of them. */
+#include "gateway/proxy/identity.h"
+
+#include "geoip/geoip.h"
+
+static bool trusted(const struct config *c, const struct addr *a)
+{
+	const struct cidr *nets = c->trusted.at;
+
+	for (unsigned i = 0; i < c->trusted.n; i++)
+		if (cidr_has(&nets[i], a))
+			return true;
+	return false;
+}
+
+/* Last element of all X-Forwarded-For values before `*end` (counted from the back). */
+static bool hop_before(const struct fields *fields, uint32_t *index, struct slice *rest, struct slice *hop)
+{
+	while (!rest->at || !rest->len) {
+		if (*index == 0)
+			return false;
+		(*index)--;
+		if (fields->at[*index].id == FIELD_X_FORWARDED_FOR)
+			*rest = fields->at[*index].value;
+	}
+	for (size_t i = rest->len; i > 0; i--)
+		if (rest->at[i - 1] == ',') {
+			*hop = slice_trim(slice_after(*rest, i));
+			*rest = slice_first(*rest, i - 1);
+			return true;
+		}
+	*hop = slice_trim(*rest);
+	*rest = SLICE_NONE;
+	return true;
+}
+
+/* Walk from the nearest hop outwards while hops are trusted.  Garbage ends the walk: the last
+ * address that was understood is the client. */
+static void find_client(struct exchange *x)
+{
+	const struct config *c = x->proxy->config;
+	uint32_t index = x->req.fields.n, hops = 0;
+	struct slice rest = SLICE_NONE, hop;
+	struct addr a;
+
+	x->facts.client = x->peer;
+	x->peer_trusted = trusted(c, &x->peer);
+	if (!x->peer_trusted)
+		return;
+	while (hops++ < 32 && hop_before(&x->req.fields, &index, &rest, &hop)) {
+		if (!addr_parse(hop, &a))
+			return;
+		x->facts.client = a;
+		if (!trusted(c, &a))
+			return;
+	}
+}
+
+bool identity_id(struct exchange *x)
+{
+	static const char digits[] = "0123456789abcdef";
+	uint8_t random[16];
+	char *text;
+
+	if (x->facts.id.len)
+		return true;
+	text = arena_take(&x->arena, 32);
+	if (!text)
+		return false;
+	proxy_random(x->proxy, random, sizeof random);
+	for (unsigned i = 0; i < 16; i++) {
+		text[2 * i] = digits[random[i] >> 4];
+		text[2 * i + 1] = digits[random[i] & 15];
+	}
+	x->facts.id = slice_make(text, 32);
+	return true;
+}
+
+static void fill_place(struct exchange *x)
+{
+	static const enum policy_known known[] = {
+		[GEOIP_MISSING] = POLICY_MISSING, [GEOIP_KNOWN] = POLICY_KNOWN, [GEOIP_UNKNOWN] = POLICY_UNKNOWN};
+	struct policy_facts *to = &x->facts.policy_facts;
+	struct geoip_place *place = &x->facts.place;
+
+	geoip_lookup(x->proxy->plan.geoip, &x->facts.client, place);
+	to->country_known = known[place->country_known];
+	to->asn_known = known[place->asn_known];
+	memcpy(to->country, place->country, sizeof to->country);
+	memcpy(to->continent, place->continent, sizeof to->continent);
+	to->asn = place->asn;
+}
+
+bool identity_fill(struct exchange *x)
+{
+	struct policy_facts *to = &x->facts.policy_facts;
+
+	if (!identity_id(x))
+		return false;
+	find_client(x);
+	if (!x->peer_trusted)
+		http_hide_identity(&x->req.fields);
+	x->began_wall_us = loop_wall_us(x->proxy->loop);
+	x->facts.site = x->site->head.key;
+	x->facts.policy = x->site->policy;
+	x->facts.body_max = (uint64_t)x->proxy->config->client.body;
+	x->facts.secure = x->req.secure;
+	to->method = x->req.method;
+	to->host = x->req.host;
+	to->path = x->req.path;
+	to->query = x->req.query;
+	to->fields = &x->req.fields;
+	to->secure = x->req.secure;
+	to->websocket = x->req.upgrade == HTTP_UPGRADE_WEBSOCKET;
+	to->ip = x->facts.client;
+	to->site = x->facts.site;
+	to->now = x->began_wall_us / 1000000;
+	to->arena = &x->arena;
+	fill_place(x);
+	return true;
+}
+
+/* ---- Towards the origin ---- */
+
+/* What a trusted hop said of the scheme; only the two words there are. */
+static struct slice scheme_of(const struct exchange *x)
+{
+	const struct field *said = x->peer_trusted ? fields_find(&x->req.fields, FIELD_X_FORWARDED_PROTO) : NULL;
+
+	if (said && (slice_is(said->value, "https") || slice_is(said->value, "http")))
+		return said->value;
+	return x->req.secure ? SLICE("https") : SLICE("http");
+}
+
+/* The hops of a trusted chain, and the one we see; from others only the client itself. */
+static struct slice forwarded_for(struct exchange *x)
+{
+	const struct field *said = x->peer_trusted ? fields_find(&x->req.fields, FIELD_X_FORWARDED_FOR) : NULL;
+	char client[ADDR_TEXT], peer[ADDR_TEXT];
+	unsigned n = addr_text(&x->facts.client, client), m;
+
+	if (!said || addr_compare(&x->facts.client, &x->peer) == 0)
+		return arena_copy(&x->arena, slice_make(client, n));
+	m = addr_text(&x->peer, peer);
+	return arena_print(&x->arena, "%.*s, %.*s", (int)n, client, (int)m, peer);
+}
+
+bool identity_upstream(struct exchange *x, struct fields *extra)
+{
+	char client[ADDR_TEXT];
+	struct slice list = forwarded_for(x), real;
+	bool fits;
+
+	real = arena_copy(&x->arena, slice_make(client, addr_text(&x->facts.client, client)));
+	if (!list.at || !real.at)
+		return false;
+	fits = fields_add(extra, &x->arena, field_name_text(FIELD_X_FORWARDED_FOR), list) &&
+	       fields_add(extra, &x->arena, field_name_text(FIELD_X_FORWARDED_PROTO), scheme_of(x)) &&
+	       fields_add(extra, &x->arena, field_name_text(FIELD_X_FORWARDED_HOST), x->req.authority) &&
+	       fields_add(extra, &x->arena, field_name_text(FIELD_X_REAL_IP), real) &&
+	       fields_add(extra, &x->arena, field_name_text(FIELD_X_REQUEST_ID), x->facts.id);
+	/* A trusted hop's own statements have been read by now; only ours goes on. */
+	http_hide_identity(&x->req.fields);
+	return fits;
+}

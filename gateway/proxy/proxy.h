@@ -1,0 +1,90 @@
+/* proxy.h -- the data path of one worker: listeners, clients, exchanges, origins. */
+#ifndef PORTCULLIS_PROXY_PROXY_H
+#define PORTCULLIS_PROXY_PROXY_H
+
+#include "gateway/base/hash.h"
+#include "gateway/chain/chain.h"
+#include "gateway/config/config.h"
+#include "gateway/tls/tls.h"
+
+enum { PROXY_ADDRESS_CELLS = 1 << 16 };
+
+/* Connections by address: one array per worker in shared memory, one writer each; a limit looks at
+ * the sum.  Zeroed before a worker's successor starts. */
+struct proxy_guard {
+	_Atomic uint16_t open[PROXY_ADDRESS_CELLS];
+};
+
+/* Health of a server, as one worker sees it. */
+struct proxy_server {
+	const struct config_server *config;
+	unsigned failures;     /* in a row */
+	int64_t ejected_until_ms;
+	int64_t credit;        /* of smooth weighted round robin */
+	struct list idle;      /* pooled connections, most recently used first */
+};
+
+struct proxy_origin {
+	const struct config_origin *config;
+	struct proxy_server *servers;
+	unsigned n;
+	struct tls_client *tls; /* NULL: no server of it uses TLS */
+	unsigned idle_n;        /* pooled connections of all its servers */
+};
+
+struct proxy_listener {
+	struct watch watch;
+	struct proxy *proxy;
+	int serve;              /* enum config_serve */
+	uint16_t port;
+	int fd;
+};
+
+struct proxy_plan {
+	struct loop *loop;
+	const struct config *config;
+	const struct config_secrets *secrets;
+	const struct tls_ticket_keys *tickets;
+	const int *listeners;       /* descriptors of this worker's slot, by listener number */
+	unsigned worker, workers;
+	struct proxy_guard *guards; /* one per worker */
+	struct hash_seed guard_seed; /* the same in all workers */
+	const struct geoip *geoip;
+	const struct filter *const *filters;
+};
+
+struct proxy {
+	struct loop *loop;
+	const struct config *config;
+	struct proxy_plan plan;
+	struct tls_server *tls;
+	struct budget memory;       /* of this worker */
+	struct budget spool;        /* bytes of held bodies in files */
+	struct proxy_listener *listeners;
+	unsigned listeners_n;
+	struct proxy_origin *origins;
+	struct list fronts;         /* open client connections, oldest use first */
+	unsigned fronts_n, fronts_max;
+	struct timer accept_again;  /* after descriptors ran out */
+	bool draining, accept_paused;
+	void (*drained)(struct proxy *p);
+	uint8_t random[4096];
+	unsigned random_left;
+	struct list ack_waiters;    /* exchanges whose log lines are on their way */
+};
+
+/* NULL after a finding. */
+struct proxy *proxy_new(const struct proxy_plan *plan, struct fail *f);
+/* Begin to accept. */
+bool proxy_listen(struct proxy *p);
+/* Stop accepting, close idle connections, let requests end; `drained` is called when the last is gone. */
+void proxy_drain(struct proxy *p, void (*drained)(struct proxy *p));
+/* Cut what is still open. */
+void proxy_cut(struct proxy *p);
+void proxy_free(struct proxy *p);
+/* The logger has written a line that asked for it. */
+void proxy_log_acked(struct proxy *p, uint64_t token);
+/* n bytes that nobody can guess. */
+void proxy_random(struct proxy *p, void *at, size_t n);
+
+#endif

@@ -1,0 +1,70 @@
+/* reply.c -- error pages and redirects. */
+#include "gateway/proxy/reply.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "gateway/proxy/identity.h"
+
+static struct slice page_of(struct exchange *x, unsigned status)
+{
+	const char *reason = http_reason(status);
+
+	return arena_print(&x->arena,
+			   "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>%u %s</title></head>\n"
+			   "<body><h1>%u %s</h1><p>Request id %.*s</p></body></html>\n",
+			   status, reason, status, reason, SLICE_F(x->facts.id));
+}
+
+static struct slice date_of(struct exchange *x)
+{
+	time_t now = (time_t)(loop_wall_us(x->proxy->loop) / 1000000);
+	char text[40];
+	struct tm utc;
+
+	gmtime_r(&now, &utc);
+	return arena_copy(&x->arena, slice_make(text, strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc)));
+}
+
+static bool add(struct exchange *x, struct fields *f, const char *name, struct slice value)
+{
+	return value.at && fields_add(f, &x->arena, slice_of(name), value);
+}
+
+bool reply_make(struct exchange *x, const struct verdict *v, struct reply *out)
+{
+	unsigned status = v->status ? v->status : reason_status(v->reason);
+
+	*out = (struct reply){.status = status ? status : 403};
+	if (!identity_id(x))
+		return false;
+	out->page = page_of(x, out->status);
+	if (!add(x, &out->fields, "date", date_of(x)) ||
+	    !add(x, &out->fields, "content-type", SLICE("text/html; charset=utf-8")) ||
+	    !add(x, &out->fields, "cache-control", SLICE("no-store")) ||
+	    !add(x, &out->fields, "x-request-id", x->facts.id) || !out->page.at)
+		return false;
+	if (v->kind == VERDICT_REDIRECT && !add(x, &out->fields, "location", v->location))
+		return false;
+	if (out->status == 405 && !add(x, &out->fields, "allow", SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")))
+		return false;
+	if (v->retry_after_s > 0)
+		return add(x, &out->fields, "retry-after",
+			   arena_print(&x->arena, "%lld", (long long)v->retry_after_s));
+	return true;
+}
+
+struct slice reply_https_location(struct exchange *x)
+{
+	const struct proxy *p = x->proxy;
+	uint16_t port = 443;
+
+	for (unsigned i = 0; i < p->listeners_n; i++)
+		if (p->listeners[i].serve == CONFIG_HTTPS) {
+			port = p->listeners[i].port;
+			break;
+		}
+	if (port == 443)
+		return arena_print(&x->arena, "https://%.*s%.*s", SLICE_F(x->req.host), SLICE_F(x->req.target));
+	return arena_print(&x->arena, "https://%.*s:%u%.*s", SLICE_F(x->req.host), port, SLICE_F(x->req.target));
+}

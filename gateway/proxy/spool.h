@@ -1,0 +1,30 @@
+/* spool.h -- a request body that is held: a little in memory, the rest in a memory file with a quota.
+ *
+ * What is held can be inspected whole and sent more than once.  A memory file
+ * that is complete is sealed, so it can be handed to an inspector as it is. */
+#ifndef PORTCULLIS_PROXY_SPOOL_H
+#define PORTCULLIS_PROXY_SPOOL_H
+
+#include "gateway/base/buf.h"
+#include "gateway/chain/chain.h"
+
+enum { SPOOL_MEMORY = 64 << 10 }; /* bytes kept in memory before a file is made */
+
+struct spool {
+	struct buf memory;
+	struct budget *quota; /* of the worker, for file bytes */
+	uint64_t len;
+	int fd;
+};
+
+void spool_init(struct spool *s, struct budget *memory, struct budget *quota);
+/* False: memory, quota or descriptors are used up. */
+bool spool_put(struct spool *s, struct slice bytes);
+/* Nothing follows; seal the file if there is one. */
+bool spool_close(struct spool *s);
+void spool_held(const struct spool *s, struct held *out);
+/* Bytes from `offset` into `at`; returns how many (0 at the end, -1 on an error). */
+ssize_t spool_read(const struct spool *s, uint64_t offset, void *at, size_t n);
+void spool_done(struct spool *s);
+
+#endif

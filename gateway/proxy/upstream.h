@@ -1,0 +1,21 @@
+/* upstream.h -- an HTTP/1.1 connection to an origin server: pooled, one request at a time. */
+#ifndef PORTCULLIS_PROXY_UPSTREAM_H
+#define PORTCULLIS_PROXY_UPSTREAM_H
+
+#include "gateway/proxy/exchange.h"
+
+/* Pick a server and give it x's request: over a pooled connection, or a new one.  Failure is told by
+ * exchange_upstream_failed, possibly before this returns. */
+void upstream_open(struct exchange *x);
+/* Content of the request; returns how much was taken, 0 also while not yet connected. */
+size_t upstream_body(struct upstream *u, struct slice bytes);
+/* No content follows.  May be called again. */
+void upstream_body_end(struct upstream *u);
+/* The client can take more of the answer. */
+void upstream_resume(struct upstream *u);
+/* The exchange needs it no more: close it.  No call to the exchange follows. */
+void upstream_abandon(struct upstream *u);
+/* Close every pooled connection of an origin. */
+void upstream_close_idle(struct proxy_origin *o);
+
+#endif
