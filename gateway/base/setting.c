@@ -96,7 +96,7 @@ static bool read_list(struct setting_reader *r, const struct setting *s, struct 
 		const struct yaml_node *item = one ? node : node->items[i];
 		char *element = (char *)out->at + i * size;
 
-		set_head(element, s->each, false, SLICE(""), item->place);
+		set_head(element, s->each, false, SLICE_NONE, item->place);
 		fine &= read_value(r, s->each, name, item, element);
 	}
 	return fine;

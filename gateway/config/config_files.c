@@ -1,0 +1,261 @@
+/* config_files.c -- the files that portcullis.yaml names: certificates, passwords, rule sets, databases. */
+#include <dirent.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "geoip/geoip.h"
+#include "gateway/config/config_parts.h"
+#include "gateway/config/pem.h"
+
+enum { PEM_MOST = 1 << 20, PASSWORD_MOST = 512, RULES_MOST = 16 << 20 };
+
+struct place config_place(const struct config_reader *r, const char *top, struct slice key, const char *field)
+{
+	const struct yaml_node *at = yaml_get(r->root, top), *inner;
+
+	if (!at)
+		return r->root->place;
+	for (unsigned i = 0; key.at && at->kind == YAML_MAP && i < at->n; i++) {
+		if (slice_eq(at->keys[i]->text, key)) {
+			at = at->items[i];
+			break;
+		}
+	}
+	inner = field ? yaml_get(at, field) : NULL;
+	return inner ? inner->place : at->place;
+}
+
+static struct place item_place(const struct config_reader *r, const char *top, unsigned i, const char *field)
+{
+	const struct yaml_node *list = yaml_get(r->root, top);
+	const struct yaml_node *value = list && i < list->n ? yaml_get(list->items[i], field) : NULL;
+
+	return value ? value->place : r->root->place;
+}
+
+/* A secret that others on the machine can read is one no longer. */
+static void warn_if_open(struct config_reader *r, const char *path, struct place place)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0 && (st.st_mode & (S_IRWXG | S_IRWXO)))
+		fail_warn(r->fail, place, "%s is open to others on this machine (mode %03o); chmod 600 %s", path,
+			  (unsigned)st.st_mode & 0777, path);
+}
+
+/* ---- Certificates ---- */
+
+void config_certificates(struct config_reader *r)
+{
+	const struct config_certificate *one = r->config->certificates.at;
+	unsigned n = r->config->certificates.n;
+
+	r->secrets->pems = arena_take_zeroed(r->secret, (n + 1) * sizeof *r->secrets->pems);
+	if (!r->secrets->pems) {
+		fail_at(r->fail, r->root->place, "memory is used up while the file is read");
+		return;
+	}
+	r->secrets->pems_n = n;
+	for (unsigned i = 0; i < n; i++) {
+		struct place certificate = item_place(r, "certificates", i, "certificate");
+		struct place key = item_place(r, "certificates", i, "key");
+		struct slice *pem = &r->secrets->pems[i].certificate, *secret = &r->secrets->pems[i].key;
+
+		r->secrets->pems[i].place = one[i].head.place;
+		if (!yaml_load(r->secret, one[i].certificate.at, PEM_MOST, pem, r->fail, certificate) ||
+		    !yaml_load(r->secret, one[i].key.at, PEM_MOST, secret, r->fail, key))
+			continue;
+		config_hash_file(r->hash, one[i].certificate.at, *pem);
+		warn_if_open(r, one[i].key.at, key);
+		pem_check(one[i].certificate, *pem, certificate, one[i].key, *secret, key, r->fail);
+	}
+}
+
+/* Authorities that an origin's certificate is checked against. */
+void config_ca_files(struct config_reader *r)
+{
+	const struct config_origin *o = r->config->origins.at;
+
+	r->secrets->origin_ca = ARENA_ARRAY(r->secret, struct slice, r->config->origins.n + 1);
+	if (!r->secrets->origin_ca) {
+		fail_at(r->fail, r->root->place, "memory is used up while the file is read");
+		return;
+	}
+	for (unsigned i = 0; i < r->config->origins.n; i++) {
+		struct place place = config_place(r, "origins", o[i].head.key, "tls_ca");
+		struct slice *ca = &r->secrets->origin_ca[i];
+
+		if (!o[i].tls_ca.len || !yaml_load(r->secret, o[i].tls_ca.at, PEM_MOST, ca, r->fail, place))
+			continue;
+		config_hash_file(r->hash, o[i].tls_ca.at, *ca);
+		if (!pem_holds_certificate(*ca))
+			fail_at(r->fail, place, "%s holds no certificate in PEM", o[i].tls_ca.at);
+	}
+}
+
+/* ---- Passwords ---- */
+
+void config_passwords(struct config_reader *r)
+{
+	const struct config_redis *redis = &r->config->redis;
+	struct place place = config_place(r, "redis", SLICE_NONE, "password_file");
+	struct slice *password = &r->secrets->redis_password;
+
+	if (r->config->cluster_secret_file.len)
+		warn_if_open(r, r->config->cluster_secret_file.at,
+			     config_place(r, "cluster_secret_file", SLICE_NONE, NULL));
+	if (!redis->password_file.len) {
+		if (redis->user.len)
+			fail_at(r->fail, config_place(r, "redis", SLICE_NONE, "user"),
+				"redis.user needs redis.password_file");
+		return;
+	}
+	if (!yaml_load(r->secret, redis->password_file.at, PASSWORD_MOST, password, r->fail, place))
+		return;
+	while (password->len && strchr("\r\n", password->at[password->len - 1]))
+		password->len--;
+	if (!password->len)
+		fail_at(r->fail, place, "%s is empty; it must hold the password", redis->password_file.at);
+	if (slice_find(*password, '\n') < password->len)
+		fail_at(r->fail, place, "%s has more than one line; it must hold the password alone", redis->password_file.at);
+	warn_if_open(r, redis->password_file.at, place);
+}
+
+/* ---- Rule sets ---- */
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Names in PATH/rules that are rules or their data, sorted, in the temporary arena.  -1: no directory. */
+static int list_rules(struct config_reader *r, struct slice path, const char ***out)
+{
+	struct slice folder = arena_print(&r->temp, "%.*s/rules", SLICE_F(path));
+	DIR *d = folder.at ? opendir(folder.at) : NULL;
+	unsigned n = 0, cap = 256;
+	struct dirent *entry;
+
+	*out = ARENA_ARRAY(&r->temp, const char *, cap);
+	while (d && *out && (entry = readdir(d))) {
+		struct slice name = slice_of(entry->d_name);
+
+		if (n < cap && (slice_ends(name, SLICE(".conf")) || slice_ends(name, SLICE(".data"))))
+			(*out)[n++] = arena_copy(&r->temp, name).at;
+	}
+	if (!d || !*out)
+		return -1;
+	closedir(d);
+	qsort(*out, n, sizeof **out, by_name);
+	return (int)n;
+}
+
+static bool hash_path(struct config_reader *r, const char *path, struct place place)
+{
+	struct slice bytes;
+
+	if (!yaml_load(&r->temp, path, RULES_MOST, &bytes, r->fail, place))
+		return false;
+	config_hash_file(r->hash, path, bytes);
+	return true;
+}
+
+/* Beside the rules; where Debian keeps its own, in /etc. */
+static void find_setup(struct config_reader *r, struct config_ruleset *set, struct place place)
+{
+	static const char *const beside[] = {"crs-setup.conf", "crs-setup.conf.example"};
+
+	for (unsigned i = 0; !set->setup.len && i < 2; i++) {
+		struct slice path = arena_print(r->arena, "%.*s/%s", SLICE_F(set->path), beside[i]);
+
+		if (path.at && access(path.at, F_OK) == 0)
+			set->setup = path;
+	}
+	if (!set->setup.len && slice_is(set->path, "/usr/share/modsecurity-crs"))
+		set->setup = arena_copy(r->arena, SLICE("/etc/modsecurity/crs/crs-setup.conf"));
+	if (!set->setup.len)
+		fail_at(r->fail, place, "ruleset \"%.*s\": neither crs-setup.conf nor crs-setup.conf.example in %s; name it with setup",
+			SLICE_F(set->head.key), set->path.at);
+	else
+		hash_path(r, set->setup.at, config_place(r, "rulesets", set->head.key, "setup"));
+}
+
+static void check_ruleset(struct config_reader *r, struct config_ruleset *set)
+{
+	struct place place = config_place(r, "rulesets", set->head.key, "path");
+	const struct slice *before = set->before.at;
+	unsigned rules = 0;
+	const char **names;
+	int n = list_rules(r, set->path, &names);
+
+	for (int i = 0; i < n; i++) {
+		struct slice path = arena_print(&r->temp, "%s/rules/%s", set->path.at, names[i] ? names[i] : "");
+
+		rules += slice_ends(path, SLICE(".conf"));
+		if (!path.at || !hash_path(r, path.at, place))
+			return;
+	}
+	if (!rules) {
+		fail_at(r->fail, place,
+			"ruleset \"%.*s\": no rules in %s/rules; install Debian's package modsecurity-crs, or name a directory "
+			"with rules/*.conf under rulesets",
+			SLICE_F(set->head.key), set->path.at);
+		return;
+	}
+	find_setup(r, set, place);
+	for (unsigned i = 0; i < set->before.n; i++)
+		hash_path(r, before[i].at, config_place(r, "rulesets", set->head.key, "before"));
+}
+
+void config_rulesets(struct config_reader *r)
+{
+	struct config *c = r->config;
+	bool given = c->rulesets.n > 0;
+	struct config_ruleset *set = given ? c->rulesets.at : ARENA_NEW(r->arena, struct config_ruleset);
+
+	if (!set) {
+		fail_at(r->fail, r->root->place, "memory is used up while the file is read");
+		return;
+	}
+	if (!given) {
+		set->head = (struct setting_head){arena_copy(r->arena, SLICE("crs")), r->root->place};
+		set->path = arena_copy(r->arena, SLICE("/usr/share/modsecurity-crs"));
+		set->setup = arena_copy(r->arena, SLICE("/etc/modsecurity/crs/crs-setup.conf"));
+		c->rulesets = (struct setting_list){set, 1};
+	}
+	/* Debian's rules need not be there when nobody inspects. */
+	for (unsigned i = 0; (given || c->waf_used) && i < c->rulesets.n; i++)
+		check_ruleset(r, &set[i]);
+}
+
+/* ---- Databases ---- */
+
+static void check_database(struct config_reader *r, struct slice path, const char *field)
+{
+	struct place place = config_place(r, "geoip", SLICE_NONE, field);
+	struct fail own = {0};
+	int fd;
+
+	if (!path.len)
+		return;
+	fd = geoip_seal(path.at, &own, place);
+	if (fd >= 0) {
+		geoip_check(fd, path.at, &own, place);
+		close(fd);
+	}
+	for (unsigned i = 0; i < own.n; i++) {
+		if (own.at[i].level == FAIL_ERROR && r->config->geoip.missing == CONFIG_GEOIP_REFUSE)
+			fail_at(r->fail, own.at[i].place, "%s", own.at[i].text);
+		else
+			fail_warn(r->fail, own.at[i].place, "%s%s", own.at[i].text,
+				  own.at[i].level == FAIL_ERROR ? "; places are unknown until it is there" : "");
+	}
+	fail_done(&own);
+}
+
+void config_databases(struct config_reader *r)
+{
+	check_database(r, r->config->geoip.country, "country");
+	check_database(r, r->config->geoip.asn, "asn");
+}

@@ -1,0 +1,93 @@
+/* config_policies.c -- the policies that sites name, each compiled once. */
+#include <unistd.h>
+
+#include "gateway/config/config_parts.h"
+
+static const struct place no_place;
+
+/* The file of a policy, hashed.  `wanted` is where its name was written. */
+static bool load(struct config_reader *r, struct slice name, struct place wanted, const char *whose, const char **path,
+		 struct slice *bytes)
+{
+	struct slice at = arena_print(r->arena, "%s/%.*s.yaml", r->config->policies.at, SLICE_F(name));
+
+	if (!at.at)
+		return fail_at(r->fail, wanted, "memory is used up while the file is read");
+	if (access(at.at, F_OK) < 0)
+		return fail_at(r->fail, wanted, "%s \"%.*s\": there is no file %s", whose, SLICE_F(name), at.at);
+	if (!yaml_load(&r->temp, at.at, YAML_BYTES, bytes, r->fail, no_place))
+		return false;
+	config_hash_file(r->hash, at.at, *bytes);
+	*path = at.at;
+	return true;
+}
+
+static void describe(struct config_reader *r, struct policy_source *source);
+
+static bool parent(void *context, struct slice name, struct policy_source *out)
+{
+	struct config_reader *r = context;
+
+	if (!load(r, name, no_place, "parent policy", &out->path, &out->bytes))
+		return false;
+	describe(r, out);
+	return true;
+}
+
+static const char *const *ruleset_names(struct config_reader *r)
+{
+	const struct config_ruleset *set = r->config->rulesets.at;
+	unsigned n = r->config->rulesets.n;
+	const char **names = ARENA_ARRAY(&r->temp, const char *, n + 2);
+
+	if (!names)
+		return NULL;
+	for (unsigned i = 0; i < n; i++)
+		names[i] = set[i].head.key.at; /* arena_copy put a NUL behind it */
+	if (!n)
+		names[0] = "crs";
+	return names;
+}
+
+static void describe(struct config_reader *r, struct policy_source *source)
+{
+	const struct config_geoip *geoip = &r->config->geoip;
+
+	source->parent = parent;
+	source->context = r;
+	source->geoip_optional = geoip->missing == CONFIG_GEOIP_DEGRADE || !geoip->country.len;
+	source->rulesets = ruleset_names(r);
+	source->rulesets_known = source->rulesets != NULL;
+}
+
+static const struct policy *compile(struct config_reader *r, const struct config_site *site)
+{
+	struct place place = config_place(r, "sites", site->head.key, "policy");
+	struct policy_source source = {0};
+	const struct policy *p;
+
+	if (!load(r, site->policy_name, place, "policy", &source.path, &source.bytes))
+		return NULL;
+	describe(r, &source);
+	p = policy_compile(r->arena, &source, r->fail);
+	if (p && !slice_eq(policy_name(p), site->policy_name))
+		fail_at(r->fail, place, "%s calls itself \"%.*s\"; give file and policy one name", source.path,
+			SLICE_F(policy_name(p)));
+	return p;
+}
+
+void config_policies(struct config_reader *r)
+{
+	struct config_site *site = r->config->sites.at;
+
+	for (unsigned i = 0; i < r->config->sites.n; i++) {
+		unsigned first = 0;
+
+		if (!site[i].policy_name.len)
+			continue;
+		while (first < i && !slice_eq(site[first].policy_name, site[i].policy_name))
+			first++;
+		site[i].policy = first < i ? site[first].policy : compile(r, &site[i]);
+		r->config->waf_used |= site[i].policy && policy_inspects(site[i].policy);
+	}
+}

@@ -1,0 +1,267 @@
+/* config_table.c -- every key of portcullis.yaml: its type, default, bounds and meaning. */
+#include "gateway/config/config_parts.h"
+
+#define TEXT(k, S, m, d) .key = k, .kind = SETTING_TEXT, .at = offsetof(struct S, m), .doc = d
+#define PATH(k, S, m, d) .key = k, .kind = SETTING_PATH, .at = offsetof(struct S, m), .doc = d
+#define TIME(k, S, m, def, lo, hi, d)                                                                    \
+	.key = k, .kind = SETTING_DURATION, .at = offsetof(struct S, m), .fallback = def, .least = lo, .most = hi, .doc = d
+#define SIZE(k, S, m, def, lo, hi, d)                                                                    \
+	.key = k, .kind = SETTING_SIZE, .at = offsetof(struct S, m), .fallback = def, .least = lo, .most = hi, .doc = d
+#define INT(k, S, m, def, lo, hi, d)                                                                     \
+	.key = k, .kind = SETTING_INT, .at = offsetof(struct S, m), .fallback = def, .least = lo, .most = hi, .doc = d
+#define BOOL(k, S, m, def, d) .key = k, .kind = SETTING_BOOL, .at = offsetof(struct S, m), .fallback = def, .doc = d
+#define WORD(k, S, m, def, w, d)                                                                         \
+	.key = k, .kind = SETTING_WORD, .at = offsetof(struct S, m), .fallback = def, .words = w, .doc = d
+#define CUSTOM(k, S, m, fn, how, d)                                                                      \
+	.key = k, .kind = SETTING_CUSTOM, .at = offsetof(struct S, m), .parse = fn, .syntax = how, .doc = d
+#define LATER(k) .key = k, .kind = SETTING_LATER
+
+enum {
+	SECOND = 1000,
+	MINUTE = 60 * SECOND,
+	HOUR = 60 * MINUTE,
+	KIB = 1 << 10,
+	MIB = 1 << 20,
+};
+#define DAY (24 * (int64_t)HOUR)
+#define GIB ((int64_t)1 << 30)
+
+static const char *const serve_words[] = {"https", "http", "redirect", NULL};
+static const char *const missing_words[] = {"refuse", "degrade", NULL};
+static const char *const level_words[] = {"debug", "info", "warn", "error", NULL};
+
+static const struct setting listener_table[] = {
+	{CUSTOM("address", config_listener, address_text, config_parse_listen, "ADDRESS:PORT",
+		"`127.0.0.1:8443`, `'[::1]:443'`; `'*:443'` is every address, IPv6 and IPv4."),
+	 .required = true, .pattern = "^.+:[0-9]{1,5}$"},
+	{WORD("serve", config_listener, serve, "https", serve_words,
+	      "`redirect` answers every request with a redirect to https.")},
+	{LATER("proxy_protocol")},
+	{LATER("tls")},
+	{LATER("http3")},
+	{0},
+};
+
+static const struct setting certificate_table[] = {
+	{PATH("certificate", config_certificate, certificate, "PEM: the certificate, then its chain."), .required = true},
+	{PATH("key", config_certificate, key, "PEM: its private key, without a passphrase."), .required = true},
+	{0},
+};
+
+const struct setting config_server_table[] = {
+	{TEXT("url", config_server, url, "`http://10.0.0.5:8000` or `https://app.internal`: scheme, host and port only."),
+	 .required = true},
+	{INT("weight", config_server, weight, "1", 1, 100, "Share of the requests.")},
+	{0},
+};
+
+static const struct setting each_server = {
+	.kind = SETTING_CUSTOM,
+	.size = sizeof(struct config_server),
+	.table = config_server_table,
+	.parse = config_parse_server,
+	.syntax = "a url, or {url, weight}",
+	.pattern = "^https?://",
+};
+
+static const struct setting origin_table[] = {
+	{.key = "servers", .kind = SETTING_LIST, .at = offsetof(struct config_origin, servers), .each = &each_server,
+	 .lone = true, .required = true, .least = 1, .most = 256, .doc = "Where requests go, by weighted round robin."},
+	{BOOL("tls_verify", config_origin, tls_verify, "true", "Check the certificates of https servers.")},
+	{TEXT("tls_name", config_origin, tls_name, "The name their certificate must carry, instead of the url's host.")},
+	{PATH("tls_ca", config_origin, tls_ca, "PEM of the authorities trusted for them, instead of the system's.")},
+	{TIME("connect", config_origin, connect_ms, "2s", 1, MINUTE, "Time to connect, TLS included.")},
+	{TIME("first_byte", config_origin, first_byte_ms, "60s", 1, HOUR, "Time to the first byte of an answer.")},
+	{TIME("between", config_origin, between_ms, "30s", 1, HOUR, "Time between two bytes of an answer.")},
+	{TIME("idle", config_origin, idle_ms, "60s", 1, HOUR, "Time an idle connection is kept.")},
+	{INT("keep", config_origin, keep, "64", 0, 10000, "Idle connections kept per worker; 0 keeps none.")},
+	{INT("retries", config_origin, retries, "1", 0, 3,
+	     "Further tries, on another server, of requests that are safe to repeat.")},
+	{INT("eject_failures", config_origin, eject_failures, "3", 1, 1000, "Failures in a row that eject a server.")},
+	{TIME("eject", config_origin, eject_ms, "10s", SECOND, HOUR, "Time an ejected server is left alone.")},
+	{LATER("health")},
+	{LATER("protocol")},
+	{0},
+};
+
+static const struct setting each_origin = {
+	.kind = SETTING_STRUCT, .table = origin_table, .size = sizeof(struct config_origin)};
+
+static const struct setting each_host = {.kind = SETTING_CUSTOM,
+					 .size = sizeof(struct slice),
+					 .parse = config_parse_host,
+					 .syntax = "a host",
+					 .pattern = "^(\\*|(\\*\\.)?[a-z0-9_.-]+|\\[[0-9a-f:.]+\\])$"};
+
+static const struct setting site_table[] = {
+	{.key = "hosts", .kind = SETTING_LIST, .at = offsetof(struct config_site, hosts), .each = &each_host, .lone = true,
+	 .required = true, .least = 1, .most = 10000,
+	 .doc = "`shop.example.com`, `'*.example.com'`, or `'*'` for any other. Exact names win, then the longest wildcard."},
+	{TEXT("origin", config_site, origin_text, "A name from `origins`, or a url."), .required = true},
+	{.key = "policy", .kind = SETTING_NAME, .at = offsetof(struct config_site, policy_name),
+	 .doc = "NAME of `policies/NAME.yaml`; without one nothing is refused but malformed requests."},
+	{LATER("candidate")},
+	{LATER("candidate_sample")},
+	{LATER("client_cert")},
+	{LATER("client_ca")},
+	{LATER("routes")},
+	{LATER("path_case")},
+	{LATER("path_parameters")},
+	{LATER("errors")},
+	{0},
+};
+
+static const struct setting each_site = {
+	.kind = SETTING_STRUCT, .table = site_table, .size = sizeof(struct config_site)};
+
+static const struct setting each_path = {.kind = SETTING_PATH};
+
+static const struct setting ruleset_table[] = {
+	{PATH("path", config_ruleset, path, "Directory that holds `rules/*.conf`."), .required = true},
+	{PATH("setup", config_ruleset, setup, "The rule set's own settings; `PATH/crs-setup.conf` (or `.example`) if left out.")},
+	{.key = "before", .kind = SETTING_LIST, .at = offsetof(struct config_ruleset, before), .each = &each_path,
+	 .lone = true, .doc = "SecLang files read after the setup and before the rules."},
+	{LATER("version")},
+	{0},
+};
+
+static const struct setting each_ruleset = {
+	.kind = SETTING_STRUCT, .table = ruleset_table, .size = sizeof(struct config_ruleset)};
+
+static const struct setting client_table[] = {
+	{SIZE("head_bytes", config_client, head_bytes, "32KiB", KIB, 256 * KIB, "One request head; 431 beyond.")},
+	{SIZE("target_bytes", config_client, target_bytes, "8KiB", 256, 64 * KIB, "The request target; 414 beyond.")},
+	{INT("fields", config_client, fields, "100", 10, 1000, "Header fields, cookie crumbs included; 431 beyond.")},
+	{TIME("handshake", config_client, handshake_ms, "5s", 100, MINUTE, "The whole TLS handshake.")},
+	{TIME("head", config_client, head_ms, "10s", 100, 10 * MINUTE, "A whole request head; 408 beyond.")},
+	{SIZE("body_rate", config_client, body_rate, "500B", 0, GIB, "Bytes a second a body must bring at least; `0B` for any.")},
+	{TIME("body_grace", config_client, body_grace_ms, "20s", 0, HOUR, "Time before `body_rate` counts.")},
+	{TIME("stall", config_client, stall_ms, "15s", 100, HOUR, "Time an answer may stay unread.")},
+	{TIME("keep_alive", config_client, keep_alive_ms, "60s", 100, HOUR, "Time between two requests of a connection.")},
+	{INT("requests", config_client, requests, "1000", 1, 1000000, "Requests on one connection.")},
+	{SIZE("body", config_client, body, "1GiB", 0, 1024 * GIB, "A body that is not inspected; 413 beyond.")},
+	{SIZE("inspected_body", config_client, inspected_body, "1MiB", KIB, GIB,
+	      "A body that is inspected, unless the policy says otherwise; 413 beyond.")},
+	{TIME("total", config_client, total_ms, "1h", SECOND, 7 * DAY, "One request in all.")},
+	{INT("connections", config_client, connections, "50000", 1, 10000000, "Connections of this node.")},
+	{INT("per_address", config_client, per_address, "256", 1, 1000000, "Connections of one IPv4 address or IPv6 /64.")},
+	{SIZE("memory", config_client, memory, "1MiB", 256 * KIB, GIB, "Buffers and bookkeeping of one connection.")},
+	{0},
+};
+
+static const struct setting waf_table[] = {
+	{TIME("queue", config_waf, queue_ms, "1s", 1, MINUTE, "Time a request may wait for an inspector.")},
+	{TIME("run", config_waf, run_ms, "250ms", 1, MINUTE, "CPU time of one inspection, and four times that on the wall ...")},
+	{TIME("run_per_kib", config_waf, run_ms_per_kib, "1ms", 0, SECOND, "... and so much more for each KiB of the body.")},
+	{INT("arguments", config_waf, arguments, "1000", 1, 100000, "Arguments or JSON leaves; 413 beyond.")},
+	{INT("json_depth", config_waf, json_depth, "64", 1, 1000, "Levels of a JSON body; 413 beyond.")},
+	{INT("parts", config_waf, parts, "128", 1, 10000, "Parts of a multipart body; 413 beyond.")},
+	{INT("recycle_jobs", config_waf, recycle_jobs, "20000", 1, 100000000, "Inspections after which an inspector is replaced.")},
+	{0},
+};
+
+static const struct setting processes_table[] = {
+	{CUSTOM("workers", config_processes, workers, config_parse_auto, "a whole number, 1 to 64, or auto",
+		"`auto` is one per core."),
+	 .fallback = "auto", .pattern = "^(auto|[1-9][0-9]?)$"},
+	{CUSTOM("inspectors", config_processes, inspectors, config_parse_auto, "a whole number, 1 to 64, or auto",
+		"`auto` is two per core, at least 4."),
+	 .fallback = "auto", .pattern = "^(auto|[1-9][0-9]?)$"},
+	{INT("uids", config_processes, uids, "58100", 1000, 2147480000,
+	     "First of the user ids that roles run as when started as root.")},
+	{TIME("drain", config_processes, drain_ms, "30s", 0, HOUR, "Time from SIGTERM to the end.")},
+	{SIZE("worker_memory", config_processes, worker_memory, "1GiB", 16 * MIB, 1024 * GIB, "Memory of one worker.")},
+	{SIZE("spool", config_processes, spool, "256MiB", MIB, 1024 * GIB, "Held bodies of one worker.")},
+	{0},
+};
+
+static const struct setting redis_table[] = {
+	{TEXT("address", config_redis, address_text, "`127.0.0.1:6379`, or a host name and port."), .required = true},
+	{TEXT("user", config_redis, user, "For AUTH.")},
+	{PATH("password_file", config_redis, password_file, "Holds the password, and nothing else.")},
+	{INT("database", config_redis, database, "0", 0, 1023, "SELECTed after connecting.")},
+	{TIME("deadline", config_redis, deadline_ms, "20ms", 1, SECOND, "No request waits longer for an answer.")},
+	{INT("nodes", config_redis, nodes, "1", 1, 1000,
+	     "Gateways that share it: the part of a limit each one grants when it is lost.")},
+	{LATER("sentinel")},
+	{LATER("cluster")},
+	{LATER("tls")},
+	{0},
+};
+
+static const struct setting geoip_table[] = {
+	{PATH("country", config_geoip, country, "Country database (MaxMind DB); `portcullis geoip build` makes a free one.")},
+	{PATH("asn", config_geoip, asn, "AS number database.")},
+	{WORD("missing", config_geoip, missing, "refuse", missing_words,
+	      "A database that is missing or corrupt: `refuse` to start, or `degrade` to an unknown place.")},
+	{LATER("overrides")},
+	{0},
+};
+
+static const struct setting logs_table[] = {
+	{CUSTOM("requests", config_logs, requests, config_parse_log, "stdout, stderr, off or a path",
+		"One JSON line per request, with its decision."),
+	 .fallback = "stdout", .pattern = "."},
+	{CUSTOM("errors", config_logs, errors, config_parse_log, "stdout, stderr, off or a path", "What the operator should know."),
+	 .fallback = "stderr", .pattern = "."},
+	{CUSTOM("waf", config_logs, waf, config_parse_log, "stdout, stderr, off or a path", "One JSON line per WAF hit."),
+	 .fallback = "off", .pattern = "."},
+	{WORD("level", config_logs, level, "info", level_words, "The least level of `errors`.")},
+	{BOOL("waf_sync", config_logs, waf_sync, "false", "A hit is in its file before the answer leaves; for tests.")},
+	{0},
+};
+
+static const struct setting each_listener = {
+	.kind = SETTING_STRUCT, .table = listener_table, .size = sizeof(struct config_listener)};
+static const struct setting each_certificate = {
+	.kind = SETTING_STRUCT, .table = certificate_table, .size = sizeof(struct config_certificate)};
+static const struct setting each_network = {.kind = SETTING_CUSTOM,
+					    .size = sizeof(struct cidr),
+					    .parse = config_parse_network,
+					    .syntax = "a network",
+					    .pattern = "^[0-9a-f:.]+(/[0-9]{1,3})?$"};
+
+#define STRUCT(k, m, t, d) .key = k, .kind = SETTING_STRUCT, .at = offsetof(struct config, m), .table = t, .doc = d
+
+const struct setting config_table[] = {
+	{.key = "listeners", .kind = SETTING_LIST, .at = offsetof(struct config, listeners), .each = &each_listener,
+	 .least = 1, .most = 64, .doc = "Where clients connect; without it `*:443` serves https and `*:80` redirects to it."},
+	{.key = "certificates", .kind = SETTING_LIST, .at = offsetof(struct config, certificates),
+	 .each = &each_certificate, .least = 0, .most = 10000,
+	 .doc = "Chosen by name; the first one answers clients that ask for none."},
+	{.key = "sites", .kind = SETTING_MAP, .at = offsetof(struct config, sites), .each = &each_site, .required = true,
+	 .least = 1, .most = 10000, .doc = "What is served: hosts, their origin, their policy."},
+	{.key = "origins", .kind = SETTING_MAP, .at = offsetof(struct config, origins), .each = &each_origin, .least = 0,
+	 .most = 10000, .doc = "Groups of servers, by name."},
+	{.key = "rulesets", .kind = SETTING_MAP, .at = offsetof(struct config, rulesets), .each = &each_ruleset,
+	 .least = 0, .most = 16, .doc = "WAF rules, by name; without it `crs` is the one of Debian's modsecurity-crs."},
+	{.key = "trusted", .kind = SETTING_LIST, .at = offsetof(struct config, trusted), .each = &each_network, .lone = true,
+	 .least = 0, .most = 1000, .doc = "Hops in front of this gateway, whose X-Forwarded-For is believed."},
+	{.key = "policies", .kind = SETTING_PATH, .at = offsetof(struct config, policies), .fallback = "policies",
+	 .doc = "Directory of the policies."},
+	{.key = "cluster_secret_file", .kind = SETTING_PATH, .at = offsetof(struct config, cluster_secret_file),
+	 .doc = "At least 32 random bytes, the same on every node: hides what the counters in Redis count."},
+	{STRUCT("client", client, client_table, "Bounds on what one client may take.")},
+	{STRUCT("waf", waf, waf_table, "Bounds on inspection.")},
+	{STRUCT("processes", processes, processes_table, "How many, as whom, how large.")},
+	{STRUCT("redis", redis, redis_table, "Counters shared by several gateways; without it they are in memory.")},
+	{STRUCT("geoip", geoip, geoip_table, "Databases from address to place.")},
+	{STRUCT("logs", logs, logs_table, "Where lines go.")},
+	{LATER("admin")},
+	{LATER("keyholder")},
+	{LATER("acme")},
+	{LATER("routes")},
+	{LATER("cache")},
+	{LATER("resolver")},
+	{0},
+};
+
+void config_schema(FILE *out)
+{
+	setting_schema(config_table, "portcullis.yaml", out);
+}
+
+void config_reference(FILE *out)
+{
+	setting_reference(config_table, out);
+}
