@@ -3,12 +3,17 @@
  * With read-ahead on, OpenSSL asks for more than a whole record at once.  If the
  * kernel gives less than asked for, the socket is empty: that is remembered, and
  * the next question is answered "retry" from memory until epoll has spoken again.
- * Writing is the same: a short send means that the socket is full. */
+ * Writing is the same: a short send means that the socket is full.
+ *
+ * The session ticket of TLS 1.3 waits for the first answer and leaves with it: no
+ * client needs it sooner, and it would cost a segment and a wake-up of its own. */
 #include <errno.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include <openssl/bio.h>
 
+#include "gateway/base/mem.h"
 #include "gateway/tls/inner.h"
 
 static void note_first(struct tls *t, const char *at, size_t n)
@@ -51,22 +56,80 @@ static int socket_read(BIO *bio, char *at, size_t n, size_t *got)
 	return 1;
 }
 
+enum { HELD_MAX = 2048 };
+
+/* Keep the ticket; false when it has to go out by itself. */
+static bool hold_ticket(struct tls *t, const char *at, size_t n)
+{
+	if (t->done || t->held || n > HELD_MAX || SSL_get_state(t->ssl) != TLS_ST_SW_SESSION_TICKET ||
+	    SSL_version(t->ssl) != TLS1_3_VERSION)
+		return false;
+	t->held = mem_take(NULL, n);
+	if (!t->held)
+		return false;
+	memcpy(t->held, at, n);
+	t->held_n = (uint16_t)n;
+	return true;
+}
+
+void tls_held_drop(struct tls *t)
+{
+	mem_give(NULL, t->held, t->held_n);
+	t->held = NULL;
+	t->held_n = t->held_sent = 0;
+}
+
+/* send(), with what is held in front.  What of it went out is not counted. */
+static ssize_t send_all(struct tls *t, const char *at, size_t n)
+{
+	struct iovec parts[] = {{t->held + t->held_sent, (size_t)(t->held_n - t->held_sent)}, {(void *)(uintptr_t)at, n}};
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+	size_t front = parts[0].iov_len;
+	ssize_t w;
+
+	w = sendmsg(t->fd, &message, MSG_NOSIGNAL);
+	if (w < 0)
+		return w;
+	t->full = (size_t)w < front + n;
+	if ((size_t)w < front) {
+		t->held_sent = (uint16_t)(t->held_sent + w);
+		errno = EAGAIN;
+		return -1;
+	}
+	tls_held_drop(t);
+	if ((size_t)w > front)
+		return w - (ssize_t)front;
+	errno = EAGAIN;
+	return -1;
+}
+
+static ssize_t send_plain(struct tls *t, const char *at, size_t n)
+{
+	ssize_t w = send(t->fd, at, n, MSG_NOSIGNAL);
+
+	t->full = w < (ssize_t)n;
+	return w;
+}
+
 static int socket_write(BIO *bio, const char *at, size_t n, size_t *put)
 {
 	struct tls *t = BIO_get_data(bio);
 	ssize_t w = -1;
 
-	*put = 0;
+	*put = n;
 	BIO_clear_retry_flags(bio);
+	if (hold_ticket(t, at, n))
+		return 1;
+	*put = 0;
 	if (!t->full) {
 		do
-			w = send(t->fd, at, n, MSG_NOSIGNAL);
+			w = t->held ? send_all(t, at, n) : send_plain(t, at, n);
 		while (w < 0 && errno == EINTR);
 		if (w < 0 && errno != EAGAIN) {
 			t->lost = errno;
 			return 0;
 		}
-		t->full = w < (ssize_t)n;
+		t->full = t->full || w < 0;
 	}
 	if (w < 0) {
 		BIO_set_retry_write(bio);

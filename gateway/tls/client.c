@@ -4,7 +4,7 @@
  * file access later.  A session is offered only to the name it was made with, and
  * only under the trust it was verified with (both belong to one tls_client). */
 #include <stdlib.h>
-#include <unistd.h>
+
 
 #include <openssl/x509v3.h>
 

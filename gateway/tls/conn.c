@@ -84,6 +84,7 @@ void tls_free(struct tls *t)
 		tls_server_drop(t->server);
 	if (t->client)
 		tls_client_drop(t->client);
+	tls_held_drop(t);
 	mem_give(NULL, t->sni, t->sni_len);
 	mem_give(NULL, t, sizeof *t);
 }

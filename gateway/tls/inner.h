@@ -21,6 +21,8 @@ struct tls {
 	struct tls_server *server; /* one of these two is set, and held */
 	struct tls_client *client;
 	const char *why;
+	char *held;         /* a ticket that waits for the first answer */
+	uint16_t held_n, held_sent;
 	char *sni; /* what the client asked for; sni_len bytes */
 	int fd;
 	int lost;          /* errno that ended the socket */
@@ -42,6 +44,7 @@ struct tls {
 
 /* bio.c */
 BIO *tls_bio_new(struct tls *t);
+void tls_held_drop(struct tls *t);
 /* The connection of an SSL inside one of OpenSSL's callbacks. */
 struct tls *tls_of(const SSL *ssl);
 

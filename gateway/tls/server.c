@@ -57,11 +57,12 @@ static const struct name *find(const struct tls_server *s, struct slice text)
 
 static const struct set *set_for(const struct tls_server *s, struct slice sni)
 {
-	const struct name *found = slice_find(sni, '*') == sni.len ? find(s, sni) : NULL;
+	bool a_name = slice_find(sni, '*') == sni.len; /* a star is not asked for */
+	const struct name *found = a_name ? find(s, sni) : NULL;
 	size_t dot = slice_find(sni, '.');
 	char wild[UINT8_MAX + 1];
 
-	if (!found && dot && dot < sni.len) {
+	if (!found && a_name && dot && dot < sni.len) {
 		wild[0] = '*';
 		memcpy(wild + 1, sni.at + dot, sni.len - dot);
 		found = find(s, slice_make(wild, sni.len - dot + 1));

@@ -60,7 +60,8 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 	}
 	result = derive(keys->key[i] + NAME, ssl, derived) && use(derived, iv, cipher, mac, seal) ? 1 : -1;
 	OPENSSL_cleanse(derived, sizeof derived);
-	return result == 1 && !seal && i ? 2 : result;
+	/* A ticket of TLS 1.3 is for one use, so its user gets another. */
+	return result == 1 && !seal && (i || SSL_version(ssl) == TLS1_3_VERSION) ? 2 : result;
 }
 
 bool tls_ticket_setup(SSL_CTX *ctx)
