@@ -1,0 +1,234 @@
+/* children.c -- starting each role with what it needs, and tidying up behind it. */
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "gateway/base/log.h"
+#include "gateway/proc/image.h"
+#include "gateway/proc/node.h"
+#include "gateway/proc/spawn.h"
+
+enum { BACKOFF_MS = 100, BACKOFF_MOST_MS = 5000, STEADY_MS = 10000 };
+
+static const char self[] = "/proc/self/exe";
+
+static unsigned uid_of(const struct node *n, enum role role)
+{
+	return n->root ? (unsigned)n->config->processes.uids + (unsigned)role : (unsigned)getuid();
+}
+
+/* ---- The loader ---- */
+
+static bool run_loader(struct node *n)
+{
+	const char *const argv[] = {"portcullis", "role-loader", n->config_path, NULL};
+	const int fds[] = {n->image_fd, n->secrets_fd};
+	int status;
+	pid_t pid = spawn(self, argv, fds, 2);
+
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return false;
+	if (WIFSIGNALED(status))
+		fprintf(stderr, "portcullis: the loader was ended by signal %d\n", WTERMSIG(status));
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+bool node_load(struct node *n)
+{
+	n->image_fd = memfd_create("portcullis-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	n->secrets_fd = memfd_create("portcullis-secrets", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (n->image_fd < 0 || n->secrets_fd < 0 || !run_loader(n))
+		return false;
+	if (!image_seal(n->image_fd) || !image_seal(n->secrets_fd)) {
+		fprintf(stderr, "portcullis: the configuration cannot be sealed: %m\n");
+		return false;
+	}
+	n->config = image_map(IMAGE_CONFIG, n->image_fd);
+	if (!n->config)
+		fprintf(stderr, "portcullis: the configuration cannot be mapped: %m\n");
+	return n->config != NULL;
+}
+
+/* ---- Starting ---- */
+
+static pid_t start_logger(struct child *c)
+{
+	struct node *n = c->node;
+	unsigned writers = n->workers + 2;
+	int fds[3 + SHARED_WORKERS + 2];
+	char count[16], uid[16];
+	const char *const argv[] = {"portcullis-logger", "role-logger", count, uid, NULL};
+
+	memcpy(fds, n->outputs, sizeof n->outputs);
+	for (unsigned i = 0; i < writers; i++)
+		fds[3 + i] = n->logs[i][1];
+	snprintf(count, sizeof count, "%u", writers);
+	snprintf(uid, sizeof uid, "%u", uid_of(n, ROLE_LOGGER));
+	c->ready = true;
+	return spawn(self, argv, fds, 3 + writers);
+}
+
+static pid_t start_worker(struct child *c)
+{
+	struct node *n = c->node;
+	unsigned each = n->config->listeners.n;
+	int fds[WORKER_LISTENERS - SPAWN_FIRST + 64], control[2];
+	char slot[16], workers[16], uid[16];
+	const char *const argv[] = {"portcullis-worker", "role-worker", slot, workers, uid, NULL};
+	pid_t pid;
+
+	if (each > 64 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, control) < 0)
+		return -1;
+	fds[WORKER_CONTROL - SPAWN_FIRST] = control[1];
+	fds[WORKER_IMAGE - SPAWN_FIRST] = n->image_fd;
+	fds[WORKER_SECRETS - SPAWN_FIRST] = n->secrets_fd;
+	fds[WORKER_SHARED - SPAWN_FIRST] = n->shared_fd;
+	fds[WORKER_WORDS - SPAWN_FIRST] = n->words_fd;
+	fds[WORKER_WAF - SPAWN_FIRST] = n->waf_fd;
+	fds[WORKER_LOG - SPAWN_FIRST] = n->logs[c->slot][0];
+	fds[WORKER_COUNTRY - SPAWN_FIRST] = n->country_fd;
+	fds[WORKER_ASN - SPAWN_FIRST] = n->asn_fd;
+	fds[WORKER_LANE_SMALL - SPAWN_FIRST] = n->config->waf_used ? n->lanes[c->slot][WAF_SMALL][0] : -1;
+	fds[WORKER_LANE_BIG - SPAWN_FIRST] = n->config->waf_used ? n->lanes[c->slot][WAF_BIG][0] : -1;
+	for (unsigned i = 0; i < each; i++)
+		fds[WORKER_LISTENERS - SPAWN_FIRST + (int)i] = n->listeners[c->slot * each + i];
+	snprintf(slot, sizeof slot, "%u", c->slot);
+	snprintf(workers, sizeof workers, "%u", n->workers);
+	snprintf(uid, sizeof uid, "%u", uid_of(n, ROLE_WORKER));
+	pid = spawn(self, argv, fds, (unsigned)(WORKER_LISTENERS - SPAWN_FIRST) + each);
+	close(control[1]);
+	if (pid < 0)
+		close(control[0]);
+	else
+		c->report.fd = control[0];
+	return pid;
+}
+
+/* Beside this program, or where it is installed. */
+static bool find_inspector(char path[PATH_MAX])
+{
+	static const char *const places[] = {"portcullis-inspector", "../libexec/portcullis/portcullis-inspector",
+					     "../libexec/portcullis-inspector"};
+	char here[PATH_MAX];
+	ssize_t n = readlink(self, here, sizeof here - 1);
+	char *slash;
+
+	if (n <= 0)
+		return false;
+	here[n] = 0;
+	slash = strrchr(here, '/');
+	if (!slash)
+		return false;
+	slash[1] = 0;
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+		if (snprintf(path, PATH_MAX, "%s%s", here, places[i]) < PATH_MAX && access(path, X_OK) == 0)
+			return true;
+	fprintf(stderr, "portcullis: portcullis-inspector is not beside this program; install it there (cmake --install does)\n");
+	return false;
+}
+
+/* --log --ready --rules --shared, then the lanes' far ends, at fixed numbers. */
+enum { ZYGOTE_RULES = SPAWN_FIRST, ZYGOTE_SHARED, ZYGOTE_LOG, ZYGOTE_READY, ZYGOTE_LANES };
+
+static pid_t start_zygote(struct child *c)
+{
+	struct node *n = c->node;
+	int fds[ZYGOTE_LANES - SPAWN_FIRST + SHARED_WORKERS * WAF_LANES], ready[2];
+	char path[PATH_MAX], lanes[SHARED_WORKERS * WAF_LANES * 5], numbers[6][16];
+	const char *argv[32] = {"portcullis-inspector"};
+	unsigned fds_n = ZYGOTE_LANES - SPAWN_FIRST, args = 1;
+	size_t used = 0;
+	pid_t pid;
+
+	if (!find_inspector(path) || pipe2(ready, O_CLOEXEC) < 0)
+		return -1;
+	fds[ZYGOTE_RULES - SPAWN_FIRST] = n->plan_fd;
+	fds[ZYGOTE_SHARED - SPAWN_FIRST] = n->waf_fd;
+	fds[ZYGOTE_LOG - SPAWN_FIRST] = n->logs[n->workers][0];
+	fds[ZYGOTE_READY - SPAWN_FIRST] = ready[1];
+	for (unsigned w = 0; w < n->workers; w++)
+		for (unsigned lane = 0; lane < WAF_LANES; lane++) {
+			used += (size_t)snprintf(lanes + used, sizeof lanes - used, "%s%u", used ? "," : "",
+						 SPAWN_FIRST + fds_n);
+			fds[fds_n++] = n->lanes[w][lane][1];
+		}
+	const struct {
+		const char *option;
+		unsigned value;
+	} options[] = {{"--rules", ZYGOTE_RULES},
+		       {"--shared", ZYGOTE_SHARED},
+		       {"--log", ZYGOTE_LOG},
+		       {"--ready", ZYGOTE_READY},
+		       {"--inspectors", n->inspectors},
+		       {"--big", n->inspectors / 2 ? n->inspectors / 2 : 1}};
+
+	for (unsigned i = 0; i < 6; i++) {
+		snprintf(numbers[i], sizeof numbers[i], "%u", options[i].value);
+		argv[args++] = options[i].option;
+		argv[args++] = numbers[i];
+	}
+	argv[args++] = "--lanes";
+	argv[args++] = lanes;
+	char uid[16];
+	if (n->root) {
+		snprintf(uid, sizeof uid, "%u", uid_of(n, ROLE_ZYGOTE));
+		argv[args++] = "--uid";
+		argv[args++] = uid;
+	}
+	pid = spawn(path, argv, fds, fds_n);
+	close(ready[1]);
+	if (pid < 0)
+		close(ready[0]);
+	else
+		c->report.fd = ready[0];
+	return pid;
+}
+
+void child_init(struct node *n, struct child *c, enum role role, unsigned slot)
+{
+	*c = (struct child){.node = n, .role = role, .slot = slot, .report = {.fd = -1}};
+}
+
+bool child_start(struct child *c)
+{
+	static pid_t (*const start[])(struct child *) = {
+		[ROLE_LOGGER] = start_logger, [ROLE_ZYGOTE] = start_zygote, [ROLE_WORKER] = start_worker};
+
+	c->ready = false;
+	c->said_n = 0;
+	c->started_ms = loop_ms(c->node->loop);
+	c->pid = start[c->role](c);
+	if (c->pid < 0)
+		c->pid = 0;
+	return c->pid != 0;
+}
+
+/* ---- Tidying up ---- */
+
+int64_t child_ended(struct child *c)
+{
+	struct node *n = c->node;
+	int64_t wait = BACKOFF_MS;
+
+	c->pid = 0;
+	c->ready = false;
+	watch_remove(&c->report);
+	if (c->report.fd >= 0)
+		close(c->report.fd);
+	c->report.fd = -1;
+	if (c->role == ROLE_WORKER) {
+		memset(&n->shared->guards[c->slot], 0, sizeof n->shared->guards[c->slot]);
+		n->shared->cells[c->slot].beat_us = 0;
+	}
+	c->failures = loop_ms(n->loop) - c->started_ms > STEADY_MS ? 0 : c->failures + 1;
+	for (unsigned i = 1; i < c->failures && wait < BACKOFF_MOST_MS; i++)
+		wait *= 2;
+	return wait < BACKOFF_MOST_MS ? wait : BACKOFF_MOST_MS;
+}

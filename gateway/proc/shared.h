@@ -1,0 +1,54 @@
+/* shared.h -- memory of the supervisor and all workers of one node.
+ *
+ * Each worker's cell has one writer.  Gauges are zeroed before a successor
+ * starts; what counts from the start stays. */
+#ifndef PORTCULLIS_PROC_SHARED_H
+#define PORTCULLIS_PROC_SHARED_H
+
+#include <sys/types.h>
+
+#include "gateway/base/hash.h"
+#include "gateway/proxy/proxy.h"
+#include "gateway/tls/tls.h"
+
+enum { SHARED_WORKERS = 64 };
+
+struct shared_cell {
+	_Atomic int64_t beat_us; /* monotonic, of the last turn; 0 until it serves */
+	char pad[56];
+};
+
+struct shared {
+	struct tls_ticket_keys tickets;
+	struct hash_seed guard_seed;
+	struct shared_cell cells[SHARED_WORKERS];
+	struct proxy_guard guards[]; /* one per worker */
+};
+
+/* The descriptors of a worker, in order from SPAWN_FIRST on; its listeners follow. */
+enum worker_fd {
+	WORKER_CONTROL = 3,
+	WORKER_IMAGE,
+	WORKER_SECRETS,
+	WORKER_SHARED,
+	WORKER_WORDS,
+	WORKER_WAF,
+	WORKER_LOG,
+	WORKER_COUNTRY,
+	WORKER_ASN,
+	WORKER_LANE_SMALL,
+	WORKER_LANE_BIG,
+	WORKER_LISTENERS
+};
+
+/* The descriptors of the logger: outputs, then its ends of the writers' sockets. */
+enum logger_fd { LOGGER_ERRORS = 3, LOGGER_REQUESTS, LOGGER_WAF, LOGGER_INPUTS };
+
+/* One byte each on a worker's control socket. */
+enum control { CONTROL_READY = 'R', CONTROL_DRAIN = 'D' };
+
+int loader_main(const char *config_path);
+int logger_main(unsigned inputs, uid_t uid);
+int worker_main(unsigned slot, unsigned workers, uid_t uid);
+
+#endif
