@@ -37,7 +37,8 @@ struct policy_facts {
 	uint16_t tls_version; /* 0 none, 0x0303, 0x0304 */
 	struct slice tls_sni; /* at NULL: missing */
 	bool client_verified;
-	struct slice client_subject, client_sha256;
+	struct slice client_subject;
+	struct slice client_sha256; /* 64 hexadecimal digits, lower case */
 	const struct slice *client_sans;
 	unsigned client_sans_n;
 	struct slice site;
@@ -48,6 +49,7 @@ struct policy_facts {
 
 /* ---- The policy ---- */
 
+struct policy_value;
 struct policy; /* compiled; policy_parts.h shows its inside to this folder */
 
 /* What set files and parents are read from; also charged with the findings. */
@@ -57,6 +59,7 @@ struct policy_source {
 	/* Find the parent a policy names; false after a finding.  NULL: no parents allowed. */
 	bool (*parent)(void *context, struct slice name, struct policy_source *out);
 	void *context;
+	int64_t now;         /* seconds, for findings about dates; 0: the clock */
 	bool geoip_optional; /* the operator allows the database to be absent: rules on place need on_failure */
 	bool rulesets_known; /* `rulesets` lists the names that `waf.ruleset` may use */
 	const char *const *rulesets;
@@ -68,6 +71,8 @@ struct policy *policy_compile(struct arena *a, const struct policy_source *from,
 bool policy_wake(const struct policy *p);
 void policy_sleep(const struct policy *p);
 struct slice policy_name(const struct policy *p);
+/* Its waf is not off: requests need inspectors. */
+bool policy_inspects(const struct policy *p);
 /* For `portcullis schema` and the reference. */
 void policy_schema(FILE *out);
 void policy_reference(FILE *out);
@@ -92,6 +97,12 @@ struct policy_run {
 	struct policy_bits exempt; /* entries lifted by `exempt`, by entry number */
 	bool exempt_waf;           /* exempt from waf: inspected, not enforced */
 	struct policy_entry exempt_waf_by;
+	bool starved;              /* memory for decoded values was used up */
+	/* The rest is policies' own. */
+	const char *unknown_why;
+	void *const *regexes;
+	const struct policy_value **query_values, **cookie_values; /* decoded once, by name */
+	struct slice scratch[2];
 };
 
 void policy_run_init(struct policy_run *run, const struct policy *p, const struct policy_facts *facts);
@@ -105,11 +116,13 @@ struct policy_verdict {
 	struct slice location;  /* of a redirect, whole */
 	struct policy_entry by;
 	bool unknown;           /* on_failure decided */
+	bool starved;           /* memory was used up: BLOCK 503, and no entry decided */
 	const char *unknown_why; /* "country not known": what could not be had */
 };
 
 /* Called for each thing worth recording beside the verdict: `what` is "would-block", "would-redirect",
- * "exempted", "label" or "unknown"; `text` the label or exempted id, may be empty. */
+ * "exempted", "label", "would-exempt", "would-label" or "unknown"; `text` is the label, the exempted id, or
+ * what could not be known, and may be empty. */
 typedef void policy_note_fn(void *context, const char *what, const struct policy_entry *by, struct slice text);
 
 /* Rules of the request head: describing ones first, then the first that decides. */

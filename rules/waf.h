@@ -64,6 +64,10 @@ struct waf_hit {
 	struct slice message, data, tag; /* data: what matched, cut to WAF_TEXT; tag: the first "attack-" one */
 };
 
+/* Rules of the gateway's own, in the range of ModSecurity's recommended configuration: content
+ * that cannot be parsed, or is not in the one form that everybody reads the same. */
+enum { WAF_RULE_FIRST = 200002, WAF_RULE_BODY = 200010, WAF_RULE_LAST = 200010 };
+
 enum waf_result { WAF_ALLOW, WAF_DENY, WAF_LOST, WAF_SHED };
 
 struct waf_answer {
@@ -79,6 +83,8 @@ struct waf_answer {
 
 /* Append the message; false when it does not fit WAF_MESSAGE or memory is used up. */
 bool waf_pack_job(struct buf *out, const struct waf_job *job);
+/* Change the slot of a packed message: it is known only when the message leaves. */
+void waf_set_slot(char *message, uint32_t slot);
 /* Slices of `out` point into `in`; fields are made in the arena.  False: not a message of ours. */
 bool waf_unpack_job(struct slice in, struct arena *a, struct waf_job *out);
 bool waf_pack_answer(struct buf *out, const struct waf_answer *answer);

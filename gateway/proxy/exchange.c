@@ -320,6 +320,8 @@ static void forward(struct exchange *x)
 	if (x->expecting)
 		x->front->go_ahead(x);
 	x->expecting = false;
+	/* Tunnels are not in this version: the origin is asked for a plain answer. */
+	x->req.upgrade = HTTP_UPGRADE_NONE;
 	x->state = EXCHANGE_ASKING;
 	if (!x->asked_us)
 		x->asked_us = loop_us(x->proxy->loop);
@@ -380,6 +382,7 @@ void exchange_upstream_failed(struct exchange *x, enum reason why, const char *d
 bool exchange_response(struct exchange *x)
 {
 	const struct response *r = &x->response;
+	enum http_body body = r->body;
 
 	if (r->status < 200) {
 		/* 100 was ours to say; the others are passed on to who can read them. */
@@ -396,8 +399,12 @@ bool exchange_response(struct exchange *x)
 	x->head_us = loop_us(x->proxy->loop);
 	x->status = r->status;
 	x->state = EXCHANGE_ANSWERING;
-	x->early = !x->body_ended && x->req.body != HTTP_BODY_NONE;
-	x->front->head(x, r->status, &r->fields, &x->facts.client_fields, r->body, r->content_length);
+	/* A length is passed on also where no content follows: an empty answer, HEAD, 304. */
+	if (body == HTTP_BODY_NONE && r->has_length && r->status != 204)
+		body = HTTP_BODY_LENGTH;
+	else if (x->req.head && !r->has_length && r->status != 204 && r->status != 304)
+		body = HTTP_BODY_CHUNKED;
+	x->front->head(x, r->status, &r->fields, &x->facts.client_fields, body, r->content_length);
 	return true;
 }
 

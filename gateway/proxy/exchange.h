@@ -63,7 +63,6 @@ struct exchange {
 	unsigned tries;
 	uint64_t sent_offset;      /* of a held body */
 	bool sent_streamed;        /* content went upstream that cannot be sent again */
-	bool early;                /* the origin answered before it had the whole request */
 	struct proxy_server *last; /* the server that was tried last */
 
 	struct response response;

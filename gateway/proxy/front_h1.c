@@ -246,7 +246,8 @@ static bool may_keep(const struct front *f, const struct exchange *x, enum http_
 {
 	const struct proxy *p = f->proxy;
 
-	if (!x->req.keep_alive || p->draining || f->requests >= (uint64_t)p->config->client.requests)
+	/* An HTTP/1.0 client is always answered and left: keeping it is a matter of luck. */
+	if (!x->req.keep_alive || !x->req.minor || p->draining || f->requests >= (uint64_t)p->config->client.requests)
 		return false;
 	if (body == HTTP_BODY_CLOSE || f->body == HTTP_BODY_CLOSE)
 		return false;
@@ -356,6 +357,7 @@ static void op_end(struct exchange *x, bool whole)
 	}
 	if (f->out_chunked && !buf_put(&f->out, "0\r\n\r\n", 5))
 		break_off(f);
+	f->out_chunked = false;
 	f->phase = FLUSHING;
 	flush(f);
 	if (!buf_len(&f->out) && f->body_over && f->keep && !buf_len(&f->in) && !f->broken)

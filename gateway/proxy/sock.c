@@ -49,26 +49,19 @@ void sock_marks(struct sock *s, unsigned what)
 	}
 	if (what & LOOP_WRITE)
 		s->writable = true;
-	if (what & LOOP_PEER_CLOSED)
+	if (what & (LOOP_PEER_CLOSED | LOOP_HANGUP)) {
 		s->peer_closed = true;
+		if (s->tls)
+			tls_peer_closed(s->tls);
+	}
 }
 
 static ssize_t read_tls(struct sock *s, void *at, size_t n)
 {
 	ssize_t got = tls_read(s->tls, at, n);
 
-	if (got > 0)
-		return got;
-	if (got == 0 && s->peer_closed) {
-		/* The end of the stream is behind what the record layer has seen so far. */
-		tls_readable(s->tls);
-		got = tls_read(s->tls, at, n);
-		if (got > 0)
-			return got;
-	}
-	if (got == 0)
-		s->readable = false;
-	return got == 0 ? SOCK_AGAIN : got == -1 ? SOCK_EOF : SOCK_BROKEN;
+	s->readable = got > 0 && tls_pending(s->tls);
+	return got > 0 ? got : got == 0 ? SOCK_AGAIN : got == -1 ? SOCK_EOF : SOCK_BROKEN;
 }
 
 ssize_t sock_read(struct sock *s, void *at, size_t n)

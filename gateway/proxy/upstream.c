@@ -385,9 +385,6 @@ static enum parsed parse_head(struct upstream *u)
 			u->body = x->response.body;
 			u->left = x->response.content_length;
 			u->keep = x->response.keep_alive;
-			/* Their fields may speak of content; none follows (RFC 9110 section 6.4.1). */
-			if (x->req.head || x->response.status == 204 || x->response.status == 304)
-				u->body = HTTP_BODY_NONE;
 			h1_chunks_init(&u->chunks);
 		}
 		return exchange_response(x) ? PARSED_MORE : PARSED_GONE;

@@ -1,0 +1,218 @@
+"""The gateway under test: a folder with its files, the processes, and what they leave behind."""
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from rig_client import Client
+
+TOP = Path(__file__).resolve().parent.parent.parent
+BUILD = TOP / os.environ.get("PORTCULLIS_BUILD", "build/release")
+PROGRAM = BUILD / "portcullis"
+SANITIZED = b"__asan_init" in PROGRAM.read_bytes() if PROGRAM.exists() else False
+
+REPORTS = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|UndefinedBehaviorSanitizer|fail_check|CHECK failed")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def make_certificate(folder, name="cert", names=("shop.example.com", "*.example.com"), kind="ec", ca=None, days=30):
+    """A self-signed certificate, or one of `ca` (a pair as returned).  (certificate, key)."""
+    cert, key = Path(folder) / (name + ".pem"), Path(folder) / (name + ".key")
+    made = {"ec": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "rsa": ["rsa:2048"]}[kind]
+    sans = ",".join(("IP:" if re.fullmatch(r"[\d.]+", n) else "DNS:") + n for n in names)
+    command = ["openssl", "req", "-x509", "-newkey", *made, "-nodes", "-days", str(days), "-subj", "/CN=" + names[0],
+               "-addext", "subjectAltName=" + sans, "-keyout", key, "-out", cert]
+    if not ca:
+        subprocess.run(command, check=True, capture_output=True)
+        return cert, key
+    request = Path(folder) / (name + ".csr")
+    extensions = Path(folder) / (name + ".ext")
+    extensions.write_text("subjectAltName=%s\n" % sans)
+    subprocess.run(["openssl", "req", "-new", "-newkey", *made, "-nodes", "-subj", "/CN=" + names[0],
+                    "-keyout", key, "-out", request], check=True, capture_output=True)
+    subprocess.run(["openssl", "x509", "-req", "-in", request, "-CA", ca[0], "-CAkey", ca[1], "-CAcreateserial",
+                    "-days", str(days), "-extfile", extensions, "-out", cert], check=True, capture_output=True)
+    return cert, key
+
+
+def processes_under(pid):
+    """pid -> command line of every descendant."""
+    found = {}
+    try:
+        children = Path("/proc/%d/task/%d/children" % (pid, pid)).read_text().split()
+    except OSError:
+        return found
+    for child in map(int, children):
+        try:
+            found[child] = Path("/proc/%d/cmdline" % child).read_bytes().replace(b"\0", b" ").decode().strip()
+        except OSError:
+            continue
+        found.update(processes_under(child))
+    return found
+
+
+def status_of(pid, key):
+    for line in Path("/proc/%d/status" % pid).read_text().splitlines():
+        if line.startswith(key + ":"):
+            return line.split(":", 1)[1].split()
+    raise KeyError(key)
+
+
+class Gateway:
+    """`config` holds the sections of portcullis.yaml that the test is about; the others are filled in."""
+
+    def __init__(self, config="", policies=None, files=None, origin=None, start=True, wait=60, cert=None):
+        self.folder = Path(tempfile.mkdtemp(prefix="portcullis-gate."))
+        self.folder.chmod(0o755)
+        self.https, self.http = free_port(), free_port()
+        self.cert, self.key = cert or make_certificate(self.folder)
+        (self.folder / "policies").mkdir()
+        for name, text in (policies or {}).items():
+            (self.folder / "policies" / (name + ".yaml")).write_text(text if text.lstrip().startswith("policy:") or
+                                                                    not text.strip() else "policy: %s\n%s" % (name, text))
+        for name, text in (files or {}).items():
+            (self.folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+        self.file = self.folder / "portcullis.yaml"
+        self.file.write_text(self.complete(config, policies or {}, origin))
+        self.process, self.errors, self.output = None, "", []
+        if start:
+            self.start(wait)
+
+    def complete(self, config, policies, origin):
+        """Defaults for every section that the test does not write."""
+        policy = ", policy: %s" % next(iter(policies)) if policies else ""
+        sections = {
+            "listeners": "listeners:\n  - {address: '127.0.0.1:%d', serve: https}\n  - {address: '127.0.0.1:%d', serve: http}\n"
+                         % (self.https, self.http),
+            "certificates": "certificates:\n  - {certificate: '%s', key: '%s'}\n" % (self.cert, self.key),
+            "sites": "sites:\n  shop: {hosts: ['*'], origin: '%s'%s}\n" % (origin.url if origin else "http://127.0.0.1:9", policy),
+            "processes": "processes: {workers: 1, inspectors: 2}\n",
+            "logs": "logs: {requests: '%s/requests.log', errors: stderr, waf: '%s/waf.log', waf_sync: true}\n"
+                    % (self.folder, self.folder),
+        }
+        config = config.replace("$https", str(self.https)).replace("$http", str(self.http)).replace("$dir", str(self.folder))
+        if origin:
+            config = config.replace("$origin", origin.url)
+        lines = config.splitlines()
+        depth = min((len(l) - len(l.lstrip()) for l in lines if l.strip()), default=0)
+        config = "".join(l[depth:] + "\n" for l in lines)
+        present = set(re.findall(r"(?m)^(\w+):", config))
+        return config + "".join(text for name, text in sections.items() if name not in present)
+
+    # ---- Running ----
+
+    def start(self, wait=60):
+        environment = dict(os.environ)
+        environment.setdefault("ASAN_OPTIONS", "detect_leaks=1:exitcode=99:handle_abort=1")
+        environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")
+        self.error_file = open(self.folder / "errors.txt", "ab")
+        self.process = subprocess.Popen([PROGRAM, "run", "-c", self.file], stdout=subprocess.PIPE,
+                                        stderr=self.error_file, env=environment)
+        ready = threading.Event()
+        threading.Thread(target=self.listen, args=(ready,), daemon=True).start()
+        end = time.monotonic() + wait
+        while not ready.wait(0.02):
+            if self.process.poll() is not None:
+                raise AssertionError("the gateway ended with %d before READY:\n%s" % (self.process.returncode, self.stderr()))
+            assert time.monotonic() < end, "no READY within %d s:\n%s" % (wait, self.stderr())
+
+    def listen(self, ready):
+        for line in self.process.stdout:
+            self.output.append(line)
+            if line.strip() == b"READY":
+                ready.set()
+
+    def stop(self, within=40):
+        """SIGTERM; exit code 0 in time, and no process complained on its way."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        if self.process:
+            children = processes_under(self.process.pid)
+            try:
+                code = self.process.wait(within)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                for pid in children:
+                    try:
+                        os.kill(pid, signal.SIGKILL)
+                    except ProcessLookupError:
+                        pass
+                raise AssertionError("did not stop within %d s of SIGTERM:\n%s" % (within, self.stderr()))
+            assert code == 0, "ended with %d:\n%s" % (code, self.stderr())
+            left = [pid for pid in children if os.path.exists("/proc/%d" % pid) and status_of(pid, "State")[0] != "Z"]
+            assert not left, "left behind: %s" % [children[pid] for pid in left]
+            self.process = None
+        report = REPORTS.search(self.stderr())
+        assert not report, self.stderr()
+
+    def remove(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def stderr(self):
+        path = self.folder / "errors.txt"
+        return path.read_text("utf-8", "replace") if path.exists() else ""
+
+    # ---- Looking ----
+
+    def client(self, tls=False, **how):
+        return Client(self.https if tls else self.http, tls=tls, **how)
+
+    def get(self, target="/", host="shop.example.com", *fields, tls=False, method="GET"):
+        """One request on a connection of its own."""
+        with self.client(tls) as c:
+            return c.get(target, host, *fields, method=method)
+
+    def ask(self, message, tls=False):
+        with self.client(tls) as c:
+            return c.ask(message)
+
+    def log_text(self, name="requests.log"):
+        path = self.folder / name
+        return path.read_bytes() if path.exists() else b""
+
+    def log(self, at_least=0, within=5.0):
+        """The request log as records; waits for so many of them."""
+        end = time.monotonic() + within
+        while True:
+            lines = self.log_text().split(b"\n")[:-1]
+            if len(lines) >= at_least or time.monotonic() > end:
+                assert len(lines) >= at_least, "%d lines in the log, wanted %d" % (len(lines), at_least)
+                return [json.loads(line) for line in lines]
+            time.sleep(0.02)
+
+    def waf_ids(self, at_least=0, within=0.0):
+        end = time.monotonic() + within
+        while True:
+            ids = [int(i) for i in re.findall(rb'id "(\d+)"', self.log_text("waf.log"))]
+            if len(ids) >= at_least or time.monotonic() >= end:
+                return ids
+            time.sleep(0.02)
+
+    def role(self, word):
+        """Pids of the processes whose command line names that role."""
+        return sorted(pid for pid, line in processes_under(self.process.pid).items() if re.search(r"\b%s\b" % word, line))
+
+    def resident_kib(self):
+        return sum(int(status_of(pid, "VmRSS")[0]) for pid in [self.process.pid, *processes_under(self.process.pid)])
+
+
+def check(text, policies=None, command=("check", "-c")):
+    """`portcullis check` of a file of its own: (exit code, output)."""
+    g = Gateway(text, policies, start=False)
+    try:
+        done = subprocess.run([PROGRAM, *command, g.file], capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout + done.stderr
+    finally:
+        g.remove()

@@ -1,0 +1,283 @@
+"""Origins: pools, retries, ejection, weights, TLS; and answers that break the protocol."""
+import ssl
+import time
+
+import pytest
+
+from rig_client import Closed, chunked, request
+from rig_gateway import make_certificate
+from rig_origin import CLOSE, HANG, RESET, page
+
+TEXT = "Content-Type: text/plain"
+
+
+def pool(*origins, **settings):
+    servers = ", ".join("{url: '%s'%s}" % (o.url, extra) for o, extra in origins)
+    more = "".join(", %s: %s" % item for item in settings.items())
+    return "origins:\n  pool: {servers: [%s]%s}\nsites: {shop: {hosts: ['*'], origin: pool}}\n" % (servers, more)
+
+
+def test_connections_to_the_origin_are_used_again(gateway, origin):
+    g = gateway(origin=origin)
+    for i in range(10):
+        assert g.get("/%d" % i).status == 200
+    assert len(origin.connections) == 1
+
+
+def test_one_connection_carries_one_request_at_a_time(gateway, origin):
+    g = gateway(origin=origin)
+    origin.answers["/slow"] = [0.5, page(b"slow")]
+    with g.client() as a, g.client() as b:
+        a.send(request("/slow"))
+        time.sleep(0.1)
+        began = time.monotonic()
+        assert b.get("/fast").status == 200
+        assert time.monotonic() - began < 0.4
+        assert a.read().body == b"slow"
+    assert len(origin.connections) == 2
+
+
+def test_connection_close_of_the_origin_is_heeded(gateway, origin):
+    g = gateway(origin=origin)
+    origin.answers["/last"] = [page(b"x", "200 OK", "Connection: close"), CLOSE]
+    for _ in range(3):
+        assert g.get("/last").status == 200
+    assert len(origin.connections) == 3
+
+
+def test_a_pooled_connection_the_origin_closed_is_not_an_error(gateway, origin):
+    g = gateway(origin=origin)
+    origin.answers["/last"] = [page(b"x"), CLOSE]
+    for i in range(20):
+        assert g.get("/last").status == 200
+        time.sleep(0.01 * (i % 3))
+
+
+def test_a_refused_connection_is_502(gateway, origin_maker):
+    gone = origin_maker()
+    gone.stop()
+    g = gateway(origin=gone)
+    began = time.monotonic()
+    assert g.get().status in (502, 503)
+    assert time.monotonic() - began < 1
+
+
+def test_an_origin_that_says_nothing_is_504(gateway, origin):
+    origin.answers["/hang"] = [HANG]
+    g = gateway(pool((origin, ""), first_byte="1s"))
+    began = time.monotonic()
+    assert g.get("/hang").status == 504
+    assert 0.8 < time.monotonic() - began < 3
+
+
+def test_an_origin_that_stops_in_the_middle_is_cut(gateway, origin):
+    origin.answers["/stop"] = [b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nsome", HANG]
+    g = gateway(pool((origin, ""), between="1s"))
+    began = time.monotonic()
+    with g.client() as c:
+        try:
+            assert not c.get("/stop").complete
+        except Closed:
+            pass
+    assert time.monotonic() - began < 4
+
+
+def test_get_is_tried_once_more_on_another_server(gateway, origin_maker):
+    bad, good = origin_maker(), origin_maker()
+    bad.answers["/x"] = [RESET]
+    g = gateway(pool((bad, ""), (good, ""), eject_failures=100))
+    for _ in range(6):
+        assert g.get("/x").status == 200
+    assert len(bad.requests) >= 2 and len(good.requests) == 6
+
+
+def test_post_is_never_sent_twice(gateway, origin_maker):
+    bad, good = origin_maker(), origin_maker()
+    bad.answers["/x"] = [RESET]
+    g = gateway(pool((bad, ""), (good, ""), eject_failures=100))
+    statuses = [g.ask(request("/x", "shop.example.com", TEXT, method="POST", body=b"%d" % i)).status for i in range(8)]
+    bodies = [r.body for r in bad.requests + good.requests]
+    assert sorted(bodies) == sorted(set(bodies)), "a POST reached two servers"
+    assert statuses.count(502) == len(bad.requests) >= 2 and statuses.count(200) == len(good.requests)
+
+
+def test_a_request_that_never_left_may_go_elsewhere_whatever_its_method(gateway, origin_maker):
+    gone, good = origin_maker(), origin_maker()
+    gone.stop()
+    g = gateway(pool((gone, ""), (good, ""), eject_failures=100))
+    for i in range(6):
+        assert g.ask(request("/x", "shop.example.com", TEXT, method="POST", body=b"%d" % i)).status == 200
+
+
+def test_a_failing_server_is_ejected_and_comes_back(gateway, origin_maker):
+    bad, good = origin_maker(), origin_maker()
+    bad.answers["/x"] = [RESET]
+    g = gateway(pool((bad, ""), (good, ""), eject_failures=2, eject="1s"))
+    for _ in range(20):
+        assert g.get("/x").status == 200
+    assert len(bad.requests) <= 3
+    bad.answers.clear()
+    bad.forget()
+    time.sleep(1.3)
+    for _ in range(10):
+        assert g.get("/x").status == 200
+    assert len(bad.requests) >= 3
+
+
+def test_weights_are_kept(gateway, origin_maker):
+    light, heavy = origin_maker(), origin_maker()
+    g = gateway(pool((light, ", weight: 1"), (heavy, ", weight: 3")))
+    with g.client() as c:
+        for _ in range(40):
+            assert c.get().status == 200
+    assert (len(light.requests), len(heavy.requests)) == (10, 30)
+
+
+# ---- TLS towards origins ----
+
+def tls_origin(origin_maker, folder, names, ca=None):
+    cert, key = make_certificate(folder, "origin", names, ca=ca)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    return origin_maker(tls=context)
+
+
+def test_an_origin_with_a_good_certificate_is_believed(gateway, origin_maker, folder):
+    ca = make_certificate(folder, "ca", ["ca.internal"])
+    o = tls_origin(origin_maker, folder, ["backend.internal"], ca)
+    g = gateway(pool((o, ""), tls="{ca: '%s', name: backend.internal}" % ca[0]))
+    assert g.get("/secret-path").status == 200
+    assert o.targets() == ["/secret-path"]
+
+
+@pytest.mark.parametrize("names, trusted", [(["other.internal"], True), (["backend.internal"], False)])
+def test_an_origin_with_another_name_or_issuer_gets_no_request(gateway, origin_maker, folder, names, trusted):
+    ca, stranger = make_certificate(folder, "ca", ["ca.internal"]), make_certificate(folder, "stranger", ["ca.internal"])
+    o = tls_origin(origin_maker, folder, names, ca if trusted else stranger)
+    g = gateway(pool((o, ""), tls="{ca: '%s', name: backend.internal}" % ca[0]))
+    assert g.get("/secret-path").status in (502, 503)
+    assert o.bytes_seen() == 0
+
+
+def test_verification_is_on_unless_said_otherwise(gateway, origin_maker, folder):
+    o = tls_origin(origin_maker, folder, ["backend.internal"])
+    assert gateway(pool((o, ""))).get().status in (502, 503)
+    assert gateway(pool((o, ""), tls="{verify: false}")).get().status == 200
+
+
+def test_a_plain_answer_on_a_tls_connection_is_not_an_answer(gateway, origin_maker, folder):
+    plain = origin_maker()
+    g = gateway(pool((type("", (), {"url": plain.url.replace("http:", "https:")})(), ""), tls="{verify: false}"))
+    assert g.get().status in (502, 503)
+    assert plain.requests == []
+    plain.faults.clear()
+
+
+# ---- A25: answers that break the protocol ----
+
+OK = b"HTTP/1.1 200 OK\r\n"
+BROKEN = {
+    "two framings": OK + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "two lengths": OK + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+    "bad length": OK + b"Content-Length: 5x\r\n\r\nhello",
+    "negative length": OK + b"Content-Length: -5\r\n\r\nhello",
+    "unknown coding": OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "HTTP/0.9": b"<html>hello</html>",
+    "not a status": b"HTTP/1.1 2000 OK\r\n\r\n",
+    "status 99": b"HTTP/1.1 099 OK\r\n\r\n",
+    "no status": b"HTTP/1.1 OK\r\n\r\n",
+    "HTTP/2": b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+    "bare LF": b"HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+    "NUL in a field": OK + b"X: a\0b\r\nContent-Length: 0\r\n\r\n",
+    "CR in a field": OK + b"X: a\rb\r\nContent-Length: 0\r\n\r\n",
+    "folding": OK + b"X: a\r\n b\r\nContent-Length: 0\r\n\r\n",
+    "space before the colon": OK + b"Content-Length : 0\r\n\r\n",
+    "no colon": OK + b"hello\r\nContent-Length: 0\r\n\r\n",
+    "101 unasked": b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+    "huge head": OK + b"X: " + b"v" * (1 << 20) + b"\r\n\r\n",
+    "many fields": OK + b"".join(b"X%d: v\r\n" % i for i in range(5000)) + b"\r\n",
+    "1xx for ever": b"HTTP/1.1 103 Early Hints\r\n\r\n" * 10000 + OK + b"Content-Length: 0\r\n\r\n",
+}
+
+
+@pytest.fixture(scope="module")
+def rig(shared_gateway, shared_origin):
+    g = shared_gateway(pool((shared_origin, ""), eject_failures=1000))
+    g.origin = shared_origin
+    return g
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_answer_is_502_and_its_connection_ends(rig, name):
+    rig.origin.answers["/broken"] = [BROKEN[name], HANG] if name != "HTTP/0.9" else [BROKEN[name], CLOSE]
+    try:
+        answer = rig.ask(request("/broken", "shop.example.com", TEXT, method="POST", body=b"x"))
+        assert answer.status == 502, answer.raw_head
+    except Closed:
+        assert name == "1xx for ever"
+    connection = rig.origin.connections[rig.origin.requests[-1].connection]
+    end = time.monotonic() + 3
+    while not connection.ended and time.monotonic() < end:
+        time.sleep(0.02)
+    assert connection.ended
+    assert rig.get("/after").get("x-canary") == "/after"
+
+
+CHUNKS = [b"Z\r\nhello\r\n", b"5\r\nhelloXX", b"5 \r\nhello\r\n", b"+5\r\nhello\r\n", b"5\nhello\n", b"F" * 17 + b"\r\n", b"0x5\r\nhello\r\n"]
+
+
+@pytest.mark.parametrize("bad", CHUNKS)
+def test_a_bad_chunk_of_the_origin_never_looks_complete(rig, bad):
+    rig.origin.answers["/chunk"] = [OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n" + bad + b"0\r\n\r\n", HANG]
+    with rig.client(timeout=4) as c:
+        try:
+            answer = c.get("/chunk")
+            assert answer.status == 502 or not answer.complete
+        except Closed:
+            pass
+        assert c.closed()
+    assert rig.get("/after").get("x-canary") == "/after"
+
+
+@pytest.mark.parametrize("extra", [b"more than it said", OK + b"Content-Length: 6\r\n\r\npoison"])
+def test_bytes_behind_an_answer_never_reach_the_next_client(rig, extra):
+    rig.origin.answers["/extra"] = [page(b"mine") + extra, 0.05]
+    assert rig.get("/extra").body == b"mine"
+    time.sleep(0.1)
+    for i in range(5):
+        assert rig.get("/after/%d" % i).get("x-canary") == "/after/%d" % i
+
+
+@pytest.mark.parametrize("method, status", [("HEAD", "200 OK"), ("GET", "204 No Content"), ("GET", "304 Not Modified")])
+def test_content_where_none_may_be_never_reaches_a_client(rig, method, status):
+    rig.origin.answers["/none"] = [b"HTTP/1.1 " + status.encode() + b"\r\nContent-Length: 6\r\n\r\npoison", 0.05]
+    with rig.client(timeout=3) as c:
+        c.send(request("/none", method=method))
+        try:
+            answer = c.read(head=True)
+            assert answer.status in (int(status[:3]), 502)
+        except Closed:
+            pass
+        assert b"poison" not in c.rest
+    for i in range(5):
+        assert rig.get("/after/%d" % i).get("x-canary") == "/after/%d" % i
+
+
+def test_an_answer_before_the_request_is_nobodys(rig):
+    rig.origin.answers["/first"] = [page(b"x"), page(b"poison")]
+    for i in range(10):
+        assert rig.get("/first").body == b"x"
+        assert rig.get("/mine/%d" % i).get("x-canary") == "/mine/%d" % i
+
+
+def test_trailers_of_the_origin_end_at_the_gateway(rig):
+    rig.origin.answers["/t"] = [OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\nX-Secret: v\r\n\r\n"]
+    with rig.client() as c:
+        assert c.get("/t").body == b"one" and c.rest == b""
+        assert c.get("/after").get("x-canary") == "/after"
+
+
+def test_a_drip_of_one_byte_is_still_one_answer(rig):
+    raw = OK + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(b"hello", b"world")
+    rig.origin.answers["/drip"] = [a for i in range(len(raw)) for a in (raw[i:i + 1], 0.001)]
+    assert rig.get("/drip").body == b"helloworld"
