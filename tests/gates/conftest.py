@@ -155,7 +155,7 @@ def countries():
                                                         number("203.0.113.0"), number("203.0.113.255")))
     (path / "geoip6").write_text("2001:db8:1::,2001:db8:1:ffff:ffff:ffff:ffff:ffff,SY\n")
     out = path / "country.mmdb"
-    done = subprocess.run([PROGRAM, "geoip", "build", "--ipv4", path / "geoip", "--ipv6", path / "geoip6", "--out", out],
+    done = subprocess.run([PROGRAM, "geoip", "build", "--v4", path / "geoip", "--v6", path / "geoip6", "-o", out],
                           capture_output=True, text=True, env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
     assert done.returncode == 0, done.stdout + done.stderr
     yield out

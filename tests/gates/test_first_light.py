@@ -64,7 +64,7 @@ waf: {mode: off}
 def test_one_limit_is_shared_by_two_gateways_on_one_redis(gateway, origin, redis, folder):
     (folder / "secret").write_text("0123456789abcdef0123456789abcdef")
     (folder / "secret").chmod(0o644)
-    config = "redis: {address: '127.0.0.1:%d'}\ncluster_secret: '%s'\n" % (redis.port, folder / "secret")
+    config = "redis: {address: '127.0.0.1:%d'}\ncluster_secret_file: '%s'\n" % (redis.port, folder / "secret")
     pair = [gateway(config, origin=origin, policies={"shop": LOGIN}) for _ in range(2)]
     statuses = [post_login(pair[i % 2]) for i in range(20)]
     assert statuses.count(200) == 5 and statuses.count(429) == 15

@@ -145,7 +145,7 @@ def tls_origin(origin_maker, folder, names, ca=None):
 def test_an_origin_with_a_good_certificate_is_believed(gateway, origin_maker, folder):
     ca = make_certificate(folder, "ca", ["ca.internal"])
     o = tls_origin(origin_maker, folder, ["backend.internal"], ca)
-    g = gateway(pool((o, ""), tls="{ca: '%s', name: backend.internal}" % ca[0]))
+    g = gateway(pool((o, ""), tls_ca="'%s'" % ca[0], tls_name="backend.internal"))
     assert g.get("/secret-path").status == 200
     assert o.targets() == ["/secret-path"]
 
@@ -154,7 +154,7 @@ def test_an_origin_with_a_good_certificate_is_believed(gateway, origin_maker, fo
 def test_an_origin_with_another_name_or_issuer_gets_no_request(gateway, origin_maker, folder, names, trusted):
     ca, stranger = make_certificate(folder, "ca", ["ca.internal"]), make_certificate(folder, "stranger", ["ca.internal"])
     o = tls_origin(origin_maker, folder, names, ca if trusted else stranger)
-    g = gateway(pool((o, ""), tls="{ca: '%s', name: backend.internal}" % ca[0]))
+    g = gateway(pool((o, ""), tls_ca="'%s'" % ca[0], tls_name="backend.internal"))
     assert g.get("/secret-path").status in (502, 503)
     assert o.bytes_seen() == 0
 
@@ -162,12 +162,12 @@ def test_an_origin_with_another_name_or_issuer_gets_no_request(gateway, origin_m
 def test_verification_is_on_unless_said_otherwise(gateway, origin_maker, folder):
     o = tls_origin(origin_maker, folder, ["backend.internal"])
     assert gateway(pool((o, ""))).get().status in (502, 503)
-    assert gateway(pool((o, ""), tls="{verify: false}")).get().status == 200
+    assert gateway(pool((o, ""), tls_verify="false")).get().status == 200
 
 
 def test_a_plain_answer_on_a_tls_connection_is_not_an_answer(gateway, origin_maker, folder):
     plain = origin_maker()
-    g = gateway(pool((type("", (), {"url": plain.url.replace("http:", "https:")})(), ""), tls="{verify: false}"))
+    g = gateway(pool((type("", (), {"url": plain.url.replace("http:", "https:")})(), ""), tls_verify="false"))
     assert g.get().status in (502, 503)
     assert plain.requests == []
     plain.faults.clear()
