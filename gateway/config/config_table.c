@@ -138,7 +138,7 @@ static const struct setting client_table[] = {
 	{TIME("body_grace", config_client, body_grace_ms, "20s", 0, HOUR, "Time before `body_rate` counts.")},
 	{TIME("stall", config_client, stall_ms, "15s", 100, HOUR, "Time an answer may stay unread.")},
 	{TIME("keep_alive", config_client, keep_alive_ms, "60s", 100, HOUR, "Time between two requests of a connection.")},
-	{INT("requests", config_client, requests, "1000", 1, 1000000, "Requests on one connection.")},
+	{INT("requests", config_client, requests, "1000", 1, 1000000000, "Requests on one connection.")},
 	{SIZE("body", config_client, body, "1GiB", 0, 1024 * GIB, "A body that is not inspected; 413 beyond.")},
 	{SIZE("inspected_body", config_client, inspected_body, "1MiB", KIB, GIB,
 	      "A body that is inspected, unless the policy says otherwise; 413 beyond.")},

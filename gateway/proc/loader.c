@@ -12,6 +12,7 @@ int loader_main(const char *config_path)
 	struct config_secrets *secrets = NULL;
 	struct fail f = {0};
 	struct config *c;
+	bool refused;
 
 	if (!image_begin(&config, IMAGE_CONFIG, SPAWN_FIRST) || !image_begin(&secret, IMAGE_SECRETS, SPAWN_FIRST + 1)) {
 		fprintf(stderr, "portcullis: the loader has no room for its images: %m\n");
@@ -19,9 +20,10 @@ int loader_main(const char *config_path)
 	}
 	c = config_read(config_path, &config.arena, &secret.arena, &secrets, &f);
 	fail_print(&f, stderr, false);
-	if (!c || f.errors)
-		return 1;
+	refused = !c || f.errors;
 	fail_done(&f);
+	if (refused)
+		return 1;
 	if (!image_end(&config, c) || !image_end(&secret, secrets)) {
 		fprintf(stderr, "portcullis: the loader cannot finish its images: %m\n");
 		return 1;
