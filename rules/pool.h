@@ -41,5 +41,7 @@ struct pool_ask {
 bool pool_ask(struct pool *p, struct pool_ask *q, struct waf_job *job, int body_fd, uint32_t queue_ms);
 void pool_cancel(struct pool *p, struct pool_ask *q);
 unsigned pool_outstanding(const struct pool *p);
+/* What askers charge memory to that outlives a request. */
+struct budget *pool_budget(const struct pool *p);
 
 #endif

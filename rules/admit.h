@@ -1,0 +1,24 @@
+/* admit.h -- may this request's content come in at all?  Decided on the head alone.
+ *
+ * In enforce mode content that the rule engine would be blind to is refused before
+ * a byte of it is read: without a media type, with two, of a type nobody parses, in
+ * a coding nobody undoes.  A `bodies` entry of the policy that lists the type, or
+ * says `inspect: head`, lets it through; it then counts as uninspected. */
+#ifndef PORTCULLIS_RULES_ADMIT_H
+#define PORTCULLIS_RULES_ADMIT_H
+
+#include "gateway/chain/chain.h"
+
+struct admission {
+	bool refuse;
+	enum reason reason;
+	const char *why;
+	bool by_entry;      /* the policy's entry decided */
+	bool content;       /* there is content */
+	bool inspect;       /* it is to be given to the engine */
+	const char *unseen; /* why it is not, for the record */
+};
+
+struct admission admit(const struct request *req, const struct policy_waf *plan);
+
+#endif

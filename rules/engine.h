@@ -1,0 +1,37 @@
+/* engine.h -- what the zygote and its inspectors share: one program, forked. */
+#ifndef PORTCULLIS_RULES_ENGINE_H
+#define PORTCULLIS_RULES_ENGINE_H
+
+#include <sys/types.h>
+
+#include "gateway/base/hash.h"
+#include "rules/modsec.h"
+#include "rules/plan.h"
+#include "rules/waf.h"
+
+struct engine {
+	struct plan plan;
+	struct modsec *modsec;
+	struct waf_shared *shared;
+	int lanes[WAF_WORKERS * WAF_LANES]; /* far ends: worker 0 small, worker 0 big, worker 1 small ... */
+	unsigned lanes_n;
+	unsigned inspectors;
+	unsigned big;          /* the first so many serve the big lanes too */
+	int log_fd;            /* -1: standard error */
+	bool has_uid;
+	uid_t uid;             /* and gid of the same number */
+	struct hash_seed seed; /* of body_check */
+};
+
+/* Fork the inspectors, write READY to `ready` (and close it), watch them until SIGTERM.  The exit status. */
+int zygote_run(struct engine *e, int ready);
+/* Serve the lanes, in a process of its own.  The exit status: 0 when it should be replaced in peace. */
+int inspector_run(const struct engine *e, unsigned number);
+/* Judge one job: the body's form, then the rules.  Texts of hits are made in the arena.
+ * False: the engine's state is in doubt. */
+bool inspector_judge(const struct engine *e, const struct waf_job *job, struct slice body, struct arena *a,
+		     struct waf_answer *out);
+/* Our own uid, no new privileges, no core, not dumpable, gone with the parent. */
+bool role_settle(const struct engine *e, pid_t parent);
+
+#endif

@@ -1,0 +1,446 @@
+/* filter.c -- the WAF in the chain: one question per request, asked as late as its body needs.
+ *
+ * A request without content to inspect is asked about at its head; another when
+ * its content is whole, head and content in one message.  In detect mode nothing
+ * waits: traffic goes on and the answer fills the record; where the request ends
+ * first, the hits are logged from here. */
+#include "rules/rules.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "gateway/base/fail.h"
+#include "gateway/base/log.h"
+#include "rules/admit.h"
+
+enum { DEADLINE_SLACK_MS = 100, WALL_TIMES = 4 };
+
+/* Lives on its own: the answer may come when the request is gone. */
+struct asked {
+	struct pool_ask ask;
+	struct visit *visit;  /* NULL: the request has ended */
+	struct wait *wait;    /* NULL: nobody waits */
+	bool pending;         /* an answer will come */
+	enum waf_result result;
+	uint16_t status;
+	int own_fd;           /* -1, or the content's memory file, ours to close */
+	char about[512];      /* of a request that has ended: its part of a log line */
+};
+
+struct rules_state {
+	struct policy_waf plan;
+	struct asked *asked;
+	bool hold;
+};
+
+static struct rules_config config;
+
+void rules_configure(const struct rules_config *c)
+{
+	config = *c;
+}
+
+static struct verdict unsure(const struct visit *v, enum reason reason)
+{
+	const struct rules_state *s = v->state;
+
+	return (struct verdict){.kind = VERDICT_UNSURE, .reason = reason,
+				.block = !s->plan.lost_pass && s->plan.mode == POLICY_ENFORCE};
+}
+
+/* ---- The life of a question ---- */
+
+static void free_asked(struct asked *q)
+{
+	if (q->own_fd >= 0)
+		close(q->own_fd);
+	mem_give(pool_budget(config.pool), q, sizeof *q);
+}
+
+static void cancel(void *ticket)
+{
+	struct asked *q = ticket;
+
+	q->wait = NULL;
+	if (q->pending)
+		pool_cancel(config.pool, &q->ask);
+	q->pending = false;
+}
+
+static struct slice copy_text(struct arena *a, struct slice s)
+{
+	struct slice copy = arena_copy(a, s);
+
+	return copy.at ? copy : SLICE_NONE;
+}
+
+static void keep_answer(struct facts *facts, struct arena *a, const struct waf_answer *answer)
+{
+	struct waf_hit *hits = answer->hits_n ? ARENA_ARRAY(a, struct waf_hit, answer->hits_n) : NULL;
+
+	facts->waf_score = answer->score;
+	facts->waf_us = answer->cpu_us;
+	for (uint32_t i = 0; hits && i < answer->hits_n; i++) {
+		const struct waf_hit *h = &answer->hits[i];
+
+		hits[i] = (struct waf_hit){h->rule, h->phase, h->severity, copy_text(a, h->message), copy_text(a, h->data),
+					   copy_text(a, h->tag)};
+	}
+	facts->waf_hits = hits;
+	facts->waf_hits_n = hits ? answer->hits_n : 0;
+}
+
+/* What is printed into a line of quotes: anything else becomes a dot. */
+static size_t plain(char *out, size_t room, struct slice s)
+{
+	size_t n = 0;
+
+	for (; n < s.len && n + 1 < room; n++) {
+		unsigned char c = (unsigned char)s.at[n];
+
+		out[n] = c < 0x20 || c > 0x7e || c == '"' || c == '\\' ? '.' : s.at[n];
+	}
+	out[n] = '\0';
+	return n;
+}
+
+/* The request was answered long ago; its evidence still belongs in the log. */
+static void log_late(const struct asked *q, const struct waf_answer *answer)
+{
+	char line[2048], message[WAF_TEXT + 1], data[WAF_TEXT + 1];
+
+	for (uint32_t i = 0; i < answer->hits_n; i++) {
+		const struct waf_hit *h = &answer->hits[i];
+		int n;
+
+		plain(message, sizeof message, h->message);
+		plain(data, sizeof data, h->data);
+		n = snprintf(line, sizeof line, "[id \"%u\"] [msg \"%s\"] [data \"%s\"] [severity \"%u\"] [phase \"%u\"] %s",
+			     h->rule, message, data, h->severity, h->phase, q->about);
+		if (n > 0)
+			log_line(LOG_WAF, slice_make(line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1), 0);
+	}
+}
+
+static void answered(struct pool_ask *ask, const struct waf_answer *answer)
+{
+	struct asked *q = LIST_OF(ask, struct asked, ask);
+	struct wait *wait = q->wait;
+
+	q->pending = false;
+	if (!q->visit) {
+		log_late(q, answer);
+		free_asked(q);
+		return;
+	}
+	q->result = answer->result;
+	q->status = answer->status;
+	if (answer->result == WAF_ALLOW || answer->result == WAF_DENY)
+		keep_answer(q->visit->facts, q->visit->arena, answer);
+	q->wait = NULL;
+	if (wait)
+		wait_done(wait, OUTCOME_ANSWERED);
+}
+
+/* ---- From the answer to a verdict ---- */
+
+static bool is_own_rule(const struct waf_hit *h)
+{
+	return h->rule >= WAF_RULE_FIRST && h->rule <= WAF_RULE_LAST;
+}
+
+static struct verdict deny(const struct visit *v, uint16_t status)
+{
+	const struct facts *f = v->facts;
+	struct verdict deny = DENY(REASON_WAF_SCORE);
+
+	/* A rule of the gateway's own stops the request before the score can: then the last hit is it. */
+	if (f->waf_hits_n && is_own_rule(&f->waf_hits[f->waf_hits_n - 1]))
+		deny.reason = status == 413 ? REASON_BODY_TOO_LARGE : REASON_BODY_INVALID;
+	deny.status = status;
+	return deny;
+}
+
+/* What detect mode would have done. */
+static struct verdict detected(const struct visit *v)
+{
+	const struct rules_state *s = v->state;
+	const struct facts *f = v->facts;
+	struct verdict would = PASS;
+
+	if (f->waf_score >= s->plan.threshold_request)
+		would = DENY(REASON_WAF_SCORE);
+	for (unsigned i = 0; i < f->waf_hits_n; i++)
+		if (is_own_rule(&f->waf_hits[i]) && would.kind == VERDICT_PASS)
+			would = DENY(REASON_BODY_INVALID);
+	would.would = would.kind == VERDICT_DENY;
+	return would;
+}
+
+static void note_worst(struct visit *v)
+{
+	const struct facts *f = v->facts;
+	const struct waf_hit *worst = NULL;
+
+	/* The summing rules of CRS (949, 980) repeat what the others found. */
+	for (unsigned i = 0; i < f->waf_hits_n; i++)
+		if (f->waf_hits[i].rule / 1000 != 949 && f->waf_hits[i].rule / 1000 != 980 &&
+		    (!worst || f->waf_hits[i].severity < worst->severity))
+			worst = &f->waf_hits[i];
+	if (worst)
+		note(v, "rule", "%u %.*s", worst->rule, SLICE_F(worst->message));
+}
+
+static struct verdict decide(struct visit *v)
+{
+	const struct rules_state *s = v->state;
+	const struct asked *q = s->asked;
+
+	if (v->run->wait.outcome != OUTCOME_ANSWERED || q->result == WAF_LOST)
+		return unsure(v, REASON_WAF_LOST);
+	if (q->result == WAF_SHED)
+		return unsure(v, REASON_WAF_BUSY);
+	note_worst(v);
+	if (s->plan.mode == POLICY_DETECT)
+		return detected(v);
+	return q->result == WAF_DENY ? deny(v, q->status) : PASS;
+}
+
+/* ---- Asking ---- */
+
+static bool add_exclusion(struct waf_job *job, uint32_t rule, struct slice tag, struct slice target)
+{
+	if (job->exclusions_n == WAF_EXCLUSIONS)
+		return false;
+	job->exclusions[job->exclusions_n++] = (struct waf_exclusion){rule, tag, target};
+	return true;
+}
+
+static bool add_exclusions_of(struct waf_job *job, const struct policy_exclusion *x)
+{
+	bool fits = true;
+
+	/* By tag there is one round, with no rule; without targets one round, with none. */
+	for (uint32_t r = 0; r < (x->rules_n ? x->rules_n : 1); r++)
+		for (uint32_t t = 0; t < (x->targets_n ? x->targets_n : 1); t++)
+			fits = fits && add_exclusion(job, x->rules_n ? x->rules[r] : 0, x->rules_n ? SLICE_NONE : x->tag,
+						     x->targets_n ? x->targets[t] : SLICE_NONE);
+	return fits;
+}
+
+static bool find_ruleset(struct slice name, uint32_t *index)
+{
+	for (*index = 0; config.rulesets && config.rulesets[*index]; (*index)++)
+		if (slice_is(name, config.rulesets[*index]))
+			return true;
+	return false;
+}
+
+/* The engine sees every field the client sent, with the one Host that goes upstream. */
+static bool fill_fields(struct waf_job *job, const struct request *req, struct arena *a)
+{
+	job->fields = (struct fields){ARENA_ARRAY(a, struct field, req->fields.n + 1), req->fields.n, req->fields.n};
+	if (!job->fields.at)
+		return false;
+	if (req->fields.n)
+		memcpy(job->fields.at, req->fields.at, req->fields.n * sizeof *req->fields.at);
+	for (uint32_t i = 0; i < job->fields.n; i++)
+		if (job->fields.at[i].id == FIELD_HOST && req->authority.len)
+			job->fields.at[i].value = req->authority;
+	return true;
+}
+
+static bool fill_job(struct waf_job *job, struct visit *v, uint64_t body_len)
+{
+	const struct rules_state *s = v->state;
+	const struct request *req = v->req;
+	bool fits = true;
+
+	memset(job, 0, offsetof(struct waf_job, exclusions));
+	if (!find_ruleset(s->plan.ruleset, &job->ruleset) || !fill_fields(job, req, v->arena))
+		return false;
+	job->mode = s->plan.mode == POLICY_DETECT ? WAF_DETECT : WAF_ENFORCE;
+	job->paranoia = (uint8_t)s->plan.paranoia;
+	job->detection_paranoia = (uint8_t)s->plan.detection_paranoia;
+	job->threshold_request = (uint16_t)s->plan.threshold_request;
+	job->threshold_response = (uint16_t)s->plan.threshold_response;
+	job->run_ms = config.run_ms + config.run_ms_per_kib * (uint32_t)(body_len >> 10);
+	job->client = v->facts->client;
+	job->client_port = v->facts->client_port;
+	job->server_name = req->host;
+	job->server_port = req->port;
+	job->id = v->facts->id;
+	job->method = req->method;
+	job->target = req->target;
+	job->minor = req->minor;
+	job->body_len = body_len;
+	job->with_body = body_len != 0;
+	for (unsigned i = 0; i < s->plan.exclusions_n; i++)
+		fits = add_exclusions_of(job, s->plan.exclusions[i]) && fits;
+	if (!fits)
+		note(v, "exclusions", "only %d fit one request", WAF_EXCLUSIONS);
+	return true;
+}
+
+/* A sealed memory file of content that is too long for the message; -1 when there is none to have. */
+static int body_file(const struct held *held)
+{
+	int fd;
+
+	if (held->fd >= 0)
+		return fcntl(held->fd, F_DUPFD_CLOEXEC, 0);
+	fd = memfd_create("portcullis-body", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd >= 0 && write(fd, held->memory.at, held->memory.len) == (ssize_t)held->memory.len &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static struct asked *new_asked(struct visit *v)
+{
+	struct asked *q = mem_take_zeroed(pool_budget(config.pool), sizeof *q);
+
+	if (!q)
+		return NULL;
+	q->visit = v;
+	q->own_fd = -1;
+	q->ask.answered = answered;
+	return q;
+}
+
+static uint32_t deadline_ms(const struct waf_job *job)
+{
+	return config.queue_ms + WALL_TIMES * job->run_ms + DEADLINE_SLACK_MS;
+}
+
+static struct verdict ask(struct visit *v, const struct held *held)
+{
+	static struct waf_job job; /* 12 KiB, used up before this returns */
+	struct rules_state *s = v->state;
+	struct asked *q = new_asked(v);
+
+	if (!q || !fill_job(&job, v, held ? held->len : 0))
+		goto busy;
+	if (held && (held->fd >= 0 || held->memory.len > WAF_INLINE)) {
+		job.body_outside = true;
+		q->own_fd = body_file(held);
+		if (q->own_fd < 0)
+			goto busy;
+	} else if (held) {
+		job.body = held->memory;
+	}
+	if (!pool_ask(config.pool, &q->ask, &job, q->own_fd, config.queue_ms))
+		goto busy;
+	q->pending = true;
+	s->asked = q;
+	if (s->plan.mode == POLICY_DETECT && !config.detect_waits)
+		return PASS;
+	q->wait = wait_open(v, deadline_ms(&job), cancel, q);
+	return (struct verdict){.kind = VERDICT_WAIT, .next = decide};
+busy:
+	if (q)
+		free_asked(q);
+	return unsure(v, REASON_WAF_BUSY);
+}
+
+/* ---- The gates ---- */
+
+static struct verdict refused(struct visit *v, const struct admission *a)
+{
+	const struct rules_state *s = v->state;
+	struct verdict deny = DENY(a->reason);
+
+	note(v, "content", "%s", a->why);
+	if (a->by_entry)
+		deny.by = s->plan.body_entry;
+	return deny;
+}
+
+static struct verdict at_request(struct visit *v)
+{
+	struct rules_state *s = v->state;
+	struct facts *f = v->facts;
+	struct admission a;
+
+	if (!f->policy || !f->policy_ran)
+		return PASS;
+	if (!policy_waf_plan(&f->policy_run, config.body_max, &s->plan))
+		return DENY(REASON_POLICY_MEMORY);
+	a = admit(v->req, &s->plan);
+	if (a.refuse)
+		return refused(v, &a);
+	/* Content of unknown length meets the bound while it is collected. */
+	if ((s->plan.body_by_entry || (a.inspect && s->plan.mode == POLICY_ENFORCE)) && s->plan.body_max < f->body_max)
+		f->body_max = s->plan.body_max;
+	if (s->plan.mode == POLICY_OFF)
+		return PASS;
+	if (!config.pool)
+		return unsure(v, REASON_WAF_LOST);
+	if (a.unseen)
+		note(v, "uninspected", "%s", a.unseen);
+	if (v->req->upgrade != HTTP_UPGRADE_NONE)
+		note(v, "uninspected", "what follows the upgrade");
+	s->hold = a.content && a.inspect;
+	return s->hold ? PASS : ask(v, NULL);
+}
+
+static struct verdict at_body(struct visit *v)
+{
+	const struct rules_state *s = v->state;
+
+	if (!s->hold)
+		return PASS;
+	if (v->held->len > s->plan.body_max) {
+		note(v, "uninspected", "longer than may be inspected");
+		return ask(v, NULL);
+	}
+	return ask(v, v->held->len ? v->held : NULL);
+}
+
+static enum body_use body(const struct visit *v)
+{
+	const struct rules_state *s = v->state;
+
+	return s->hold ? BODY_HELD : BODY_UNSEEN;
+}
+
+static void describe(struct asked *q, const struct visit *v)
+{
+	char client[ADDR_TEXT], host[128], path[192];
+
+	addr_text(&v->facts->client, client);
+	plain(host, sizeof host, v->req->host);
+	plain(path, sizeof path, v->req->path);
+	snprintf(q->about, sizeof q->about, "[client %s] [site \"%.*s\"] [hostname \"%s\"] [uri \"%s\"] [unique_id \"%.*s\"]",
+		 client, SLICE_F(v->facts->site), host, path, SLICE_F(v->facts->id));
+}
+
+static void leave(struct visit *v)
+{
+	struct rules_state *s = v->state;
+	struct asked *q = s->asked;
+
+	if (!q)
+		return;
+	s->asked = NULL;
+	if (q->pending && s->plan.mode == POLICY_DETECT && !config.detect_waits) {
+		describe(q, v);
+		q->visit = NULL;
+		return;
+	}
+	if (q->pending)
+		pool_cancel(config.pool, &q->ask);
+	free_asked(q);
+}
+
+const struct filter rules_filter = {
+	.name = "waf",
+	.state_size = sizeof(struct rules_state),
+	.at = {[GATE_REQUEST] = at_request, [GATE_REQUEST_BODY] = at_body},
+	.body = body,
+	.leave = leave,
+};

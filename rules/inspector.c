@@ -1,0 +1,306 @@
+/* inspector.c -- one process that takes jobs off the lanes and judges them.
+ *
+ * It is where hostile bytes meet the rule engine, so it owns nothing: it may be
+ * killed at any moment, and what it writes (its cell, its answers) is believed by
+ * nobody.  It waits for all lanes at once; the kernel wakes one idle inspector per
+ * message. */
+#include "rules/engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "gateway/base/log.h"
+
+enum {
+	ANSWER_WAIT_MS = 50,  /* a worker that does not read its answers for longer loses this one */
+	MEMORY_EVERY = 64,    /* jobs between two looks at our own size */
+	MEMORY_GROWTH = 128 << 20,
+	LOOK_MS = 100,        /* the one the kernel woke may have died before it took the job */
+};
+
+struct inspector {
+	const struct engine *engine;
+	struct waf_cell *cell;
+	int epoll, statm;
+	bool big, broken;
+	uint64_t jobs, base_bytes;
+	char *in;
+	struct buf out;
+	struct arena arena;
+	struct waf_job job;
+	struct waf_answer answer;
+};
+
+static volatile sig_atomic_t stop;
+
+static void on_term(int number)
+{
+	(void)number;
+	stop = 1;
+}
+
+static int64_t clock_us(clockid_t which)
+{
+	struct timespec t;
+
+	clock_gettime(which, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* ---- The cell ---- */
+
+static void claim(struct inspector *in, unsigned lane, int64_t now)
+{
+	struct waf_cell *c = in->cell;
+
+	atomic_store(&c->worker, in->job.worker);
+	atomic_store(&c->lane, lane);
+	atomic_store(&c->slot, in->job.slot);
+	atomic_store(&c->run_ms, in->job.run_ms);
+	atomic_store(&c->began_us, now);
+	atomic_store(&c->cpu_began_us, clock_us(CLOCK_PROCESS_CPUTIME_ID));
+	/* Last: with a token the cell is valid. */
+	atomic_store(&c->token, in->job.token);
+}
+
+static bool still_wanted(const struct inspector *in)
+{
+	const struct waf_wanted *w = &in->engine->shared->wanted[in->job.worker];
+
+	return atomic_load(&w->token[in->job.slot]) == in->job.token;
+}
+
+/* ---- Answering ---- */
+
+static void answer(struct inspector *in, int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+
+	in->answer.token = in->job.token;
+	if (!waf_pack_answer(&in->out, &in->answer)) {
+		buf_done(&in->out);
+		return;
+	}
+	for (int tries = 0; tries < 2; tries++) {
+		ssize_t n = send(fd, in->out.at + in->out.start, buf_len(&in->out), MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n >= 0 || errno != EAGAIN || poll(&p, 1, ANSWER_WAIT_MS) <= 0)
+			break;
+	}
+	buf_eat(&in->out, buf_len(&in->out));
+}
+
+static void answer_short(struct inspector *in, int fd, enum waf_result result)
+{
+	in->answer.result = result;
+	in->answer.status = 0;
+	in->answer.hits_n = in->answer.hits_cut = in->answer.score = 0;
+	answer(in, fd);
+}
+
+/* ---- Bodies outside the message ---- */
+
+/* A mapping of a file that cannot shrink or change under us; empty when it is not that. */
+static struct slice map_body(const struct inspector *in, int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS), needed = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+	uint64_t most = in->engine->plan.rulesets[in->job.ruleset].body_max, len = in->job.body_len;
+	struct stat st;
+	void *at;
+
+	if (seals < 0 || (seals & needed) != needed || fstat(fd, &st) < 0 || (uint64_t)st.st_size != len || !len || len > most)
+		return SLICE_NONE;
+	at = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
+	return at == MAP_FAILED ? SLICE_NONE : slice_make(at, len);
+}
+
+static void judge(struct inspector *in, int fd, int body_fd)
+{
+	int64_t wall = clock_us(CLOCK_MONOTONIC), cpu = clock_us(CLOCK_PROCESS_CPUTIME_ID);
+	struct slice body = in->job.body;
+
+	if (in->job.body_outside) {
+		body = map_body(in, body_fd);
+		if (!body.at) {
+			log_warn("a body that is not sealed, or larger than its rule set allows, was not inspected");
+			answer_short(in, fd, WAF_LOST);
+			return;
+		}
+	}
+	if (!inspector_judge(in->engine, &in->job, body, &in->arena, &in->answer))
+		in->broken = true;
+	in->answer.cpu_us = (uint32_t)(clock_us(CLOCK_PROCESS_CPUTIME_ID) - cpu);
+	in->answer.wall_us = (uint32_t)(clock_us(CLOCK_MONOTONIC) - wall);
+	if (in->broken)
+		answer_short(in, fd, WAF_LOST);
+	else
+		answer(in, fd);
+	if (in->job.body_outside)
+		munmap((void *)(uintptr_t)body.at, body.len);
+}
+
+/* ---- Taking jobs ---- */
+
+/* Length of the datagram, 0 when there is none for us; *body_fd is ours to close. */
+static size_t receive(struct inspector *in, int fd, int *body_fd)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec part = {in->in, WAF_MESSAGE};
+	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
+	ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&m);
+
+	*body_fd = -1;
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(body_fd, CMSG_DATA(c), sizeof(int));
+	return n < 0 || (m.msg_flags & MSG_TRUNC) ? 0 : (size_t)n;
+}
+
+static bool serve(struct inspector *in, unsigned lane)
+{
+	int fd = in->engine->lanes[lane], body_fd;
+	size_t n = receive(in, fd, &body_fd);
+	int64_t now = clock_us(CLOCK_MONOTONIC);
+
+	if (n && !waf_unpack_job(slice_make(in->in, n), &in->arena, &in->job)) {
+		log_warn("a message on lane %u is not a job", lane);
+		n = 0;
+	}
+	if (n && (in->job.ruleset >= in->engine->plan.rulesets_n || in->job.worker != lane / WAF_LANES)) {
+		answer_short(in, fd, WAF_LOST);
+	} else if (n && still_wanted(in)) {
+		in->answer.cpu_us = in->answer.wall_us = in->answer.score = 0;
+		in->answer.status = 0;
+		in->answer.hits_n = in->answer.hits_cut = 0;
+		claim(in, lane % WAF_LANES, now);
+		if (now > in->job.queue_until_us)
+			answer_short(in, fd, WAF_SHED);
+		else
+			judge(in, fd, body_fd);
+		in->jobs++;
+		atomic_store(&in->cell->jobs, in->jobs);
+		atomic_store(&in->cell->token, 0);
+	}
+	if (body_fd >= 0)
+		close(body_fd);
+	arena_done(&in->arena);
+	return n != 0;
+}
+
+/* One job of what is ready: small lanes before big ones, each in its turn. */
+static void serve_one(struct inspector *in, struct epoll_event *events, int n)
+{
+	for (unsigned kind = WAF_SMALL; kind < WAF_LANES; kind++)
+		for (int i = 0; i < n; i++) {
+			unsigned lane = events[i].data.u32;
+
+			if (lane % WAF_LANES != kind)
+				continue;
+			if ((events[i].events & EPOLLIN) && serve(in, lane))
+				return;
+			if (events[i].events & (EPOLLHUP | EPOLLERR))
+				epoll_ctl(in->epoll, EPOLL_CTL_DEL, in->engine->lanes[lane], NULL);
+		}
+}
+
+static uint64_t resident(const struct inspector *in)
+{
+	unsigned long long pages = 0;
+	char text[128];
+	ssize_t n = pread(in->statm, text, sizeof text - 1, 0);
+
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	if (sscanf(text, "%*u %llu", &pages) != 1)
+		return 0;
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* The engine leaks a little; whoever has done enough, or has grown, makes room for a fresh fork. */
+static bool worn_out(const struct inspector *in)
+{
+	uint32_t most = in->engine->plan.recycle_jobs;
+
+	if (in->broken || (most && in->jobs >= most))
+		return true;
+	return in->jobs % MEMORY_EVERY == 0 && in->jobs && resident(in) > in->base_bytes + MEMORY_GROWTH;
+}
+
+static bool open_lanes(struct inspector *in)
+{
+	const struct engine *e = in->engine;
+
+	in->epoll = epoll_create1(EPOLL_CLOEXEC);
+	for (unsigned i = 0; i < e->lanes_n && in->epoll >= 0; i++) {
+		struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.u32 = i};
+
+		if (i % WAF_LANES == WAF_BIG && !in->big)
+			continue;
+		if (epoll_ctl(in->epoll, EPOLL_CTL_ADD, e->lanes[i], &event) < 0)
+			return false;
+	}
+	return in->epoll >= 0;
+}
+
+static void serve_until_stopped(struct inspector *in)
+{
+	struct epoll_event events[WAF_WORKERS * WAF_LANES];
+	sigset_t none;
+
+	sigemptyset(&none);
+	while (!stop && !worn_out(in)) {
+		int n = epoll_pwait(in->epoll, events, WAF_WORKERS * WAF_LANES, LOOK_MS, &none);
+
+		if (n > 0)
+			serve_one(in, events, n);
+	}
+}
+
+int inspector_run(const struct engine *e, unsigned number)
+{
+	struct inspector *in = calloc(1, sizeof *in);
+	struct sigaction act = {.sa_handler = on_term};
+	char role[24];
+	bool ok;
+
+	snprintf(role, sizeof role, "inspector %u", number);
+	log_open(role, e->log_fd);
+	sigaction(SIGTERM, &act, NULL);
+	if (!in)
+		return 1;
+	in->engine = e;
+	in->cell = &e->shared->cells[number];
+	in->big = number < e->big;
+	in->in = malloc(WAF_MESSAGE);
+	in->statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	in->base_bytes = resident(in);
+	arena_init(&in->arena, NULL, 16 << 10);
+	ok = in->in && open_lanes(in);
+	if (ok)
+		serve_until_stopped(in);
+	else
+		log_error("cannot begin: %m");
+	arena_done(&in->arena);
+	buf_done(&in->out);
+	close(in->epoll);
+	close(in->statm);
+	free(in->in);
+	ok = ok && !in->broken;
+	free(in);
+	return ok ? 0 : 1;
+}

@@ -1,0 +1,230 @@
+/* main.c -- portcullis-inspector: the program of the zygote and its inspectors.
+ *
+ * A program of its own, so that the rule engine and what it links are never
+ * mapped where keys are.  The supervisor starts it with descriptors it inherits:
+ *
+ * portcullis-inspector --rules FD --shared FD --lanes FD,FD,... --inspectors N
+ *                      --big N --log FD --ready FD [--uid UID] */
+#include "rules/engine.h"
+
+#include <getopt.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "gateway/base/log.h"
+#include "gateway/base/text.h"
+
+struct arguments {
+	uint64_t rules, shared, inspectors, big, log, ready, uid;
+	bool has_uid, has_log, has_ready;
+	struct slice lanes;
+};
+
+static const struct option options[] = {
+	{"rules", required_argument, NULL, 'r'},  {"shared", required_argument, NULL, 's'},
+	{"lanes", required_argument, NULL, 'l'},  {"inspectors", required_argument, NULL, 'n'},
+	{"big", required_argument, NULL, 'b'},    {"log", required_argument, NULL, 'L'},
+	{"ready", required_argument, NULL, 'R'},  {"uid", required_argument, NULL, 'u'},
+	{NULL, 0, NULL, 0},
+};
+
+static bool number(const char *text, uint64_t most, uint64_t *out)
+{
+	return text_uint(slice_of(text), out) && *out <= most;
+}
+
+static bool take_argument(struct arguments *a, int which, const char *value)
+{
+	switch (which) {
+	case 'r':
+		return number(value, 65535, &a->rules);
+	case 's':
+		return number(value, 65535, &a->shared);
+	case 'l':
+		a->lanes = slice_of(value);
+		return true;
+	case 'n':
+		return number(value, WAF_INSPECTORS, &a->inspectors) && a->inspectors;
+	case 'b':
+		return number(value, WAF_INSPECTORS, &a->big);
+	case 'L':
+		return a->has_log = number(value, 65535, &a->log);
+	case 'R':
+		return a->has_ready = number(value, 65535, &a->ready);
+	case 'u':
+		return a->has_uid = number(value, UINT32_MAX - 1, &a->uid);
+	default:
+		return false;
+	}
+}
+
+static bool read_arguments(int argc, char **argv, struct arguments *a)
+{
+	int which;
+
+	while ((which = getopt_long(argc, argv, "", options, NULL)) != -1)
+		if (!take_argument(a, which, optarg))
+			return false;
+	return optind == argc && a->rules && a->shared && a->inspectors && a->lanes.len;
+}
+
+static bool take_lanes(struct engine *e, struct slice list)
+{
+	struct slice one;
+	uint64_t fd;
+
+	while (slice_cut(&list, ',', &one)) {
+		if (e->lanes_n == WAF_WORKERS * WAF_LANES || !text_uint(one, &fd) || fd > 65535)
+			return false;
+		e->lanes[e->lanes_n++] = (int)fd;
+	}
+	return e->lanes_n % WAF_LANES == 0;
+}
+
+static bool map_shared(struct engine *e, int fd)
+{
+	struct stat st;
+	void *at;
+
+	if (fstat(fd, &st) < 0 || (uint64_t)st.st_size < sizeof *e->shared)
+		return false;
+	at = mmap(NULL, sizeof *e->shared, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (at == MAP_FAILED)
+		return false;
+	e->shared = at;
+	return true;
+}
+
+/* Say why, to whoever waits for READY, and end. */
+static int refuse(const struct arguments *a, const char *why)
+{
+	log_error("%s", why);
+	if (a->has_ready)
+		dprintf((int)a->ready, "ERROR %s\n", why);
+	return 1;
+}
+
+/* ---- The plan, and the rules it names ---- */
+
+static bool read_plan(struct engine *e, struct arena *a, int fd, char *why, size_t room)
+{
+	struct stat st;
+	const char *reason = "cannot be read";
+	unsigned line = 0;
+	char *at;
+
+	if (fstat(fd, &st) == 0 && st.st_size > 0 && st.st_size < 1 << 20) {
+		at = arena_take(a, (size_t)st.st_size);
+		if (at && pread(fd, at, (size_t)st.st_size, 0) == st.st_size &&
+		    plan_unpack(slice_make(at, (size_t)st.st_size), &e->plan, &line, &reason))
+			return true;
+	}
+	snprintf(why, room, "the zygote's plan:%u: %s", line, reason);
+	return false;
+}
+
+/* The slice with a NUL behind it; NULL for an empty one. */
+static const char *string(struct arena *a, struct slice s)
+{
+	return s.len ? arena_copy(a, s).at : NULL;
+}
+
+static void describe(struct arena *a, const struct plan_ruleset *from, struct modsec_ruleset *to)
+{
+	const char **before = ARENA_ARRAY(a, const char *, from->before_n + 1);
+
+	for (uint32_t i = 0; before && i < from->before_n; i++)
+		before[i] = string(a, from->before[i]);
+	*to = (struct modsec_ruleset){
+		.name = string(a, from->name),
+		.path = string(a, from->path),
+		.setup = string(a, from->setup),
+		.before = before,
+		.arguments = from->arguments,
+		.json_depth = from->json_depth,
+		.body_max = from->body_max,
+	};
+}
+
+static bool load_rules(struct engine *e, struct arena *a, char *why, size_t room)
+{
+	struct modsec_ruleset sets[PLAN_RULESETS];
+
+	for (uint32_t i = 0; i < e->plan.rulesets_n; i++)
+		describe(a, &e->plan.rulesets[i], &sets[i]);
+	e->modsec = modsec_load(sets, e->plan.rulesets_n, why, room);
+	if (e->modsec)
+		log_info("%u rules loaded in %u rule set(s)", modsec_rules(e->modsec), e->plan.rulesets_n);
+	return e->modsec;
+}
+
+/* One request before the forks, so that what the engine makes at first use is shared by all. */
+static void warm_up(struct engine *e)
+{
+	struct waf_job *job = calloc(1, sizeof *job);
+	struct waf_answer *answer = calloc(1, sizeof *answer);
+	struct arena a;
+
+	arena_init(&a, NULL, 16 << 10);
+	for (uint32_t i = 0; job && answer && i < e->plan.rulesets_n; i++) {
+		memset(job, 0, sizeof *job);
+		job->ruleset = i;
+		job->mode = WAF_ENFORCE;
+		job->paranoia = job->detection_paranoia = 4;
+		job->threshold_request = job->threshold_response = UINT16_MAX;
+		job->client = (struct addr){{[10] = 0xff, 0xff, 127, 0, 0, 1}};
+		job->server_name = SLICE("localhost");
+		job->id = SLICE("warm");
+		job->method = SLICE("POST");
+		job->target = SLICE("/warm/up?a=1&b=two");
+		job->minor = 1;
+		job->with_body = true;
+		job->body = SLICE("c=3&d=four");
+		job->body_len = job->body.len;
+		fields_add(&job->fields, &a, SLICE("host"), SLICE("localhost"));
+		fields_add(&job->fields, &a, SLICE("user-agent"), SLICE("warm"));
+		fields_add(&job->fields, &a, SLICE("content-type"), SLICE("application/x-www-form-urlencoded"));
+		inspector_judge(e, job, job->body, &a, answer);
+		arena_done(&a);
+	}
+	free(answer);
+	free(job);
+}
+
+int main(int argc, char **argv)
+{
+	static struct engine e;
+	struct arguments a = {0};
+	struct arena strings;
+	pid_t parent = getppid();
+	char why[1024];
+
+	if (!read_arguments(argc, argv, &a) || !take_lanes(&e, a.lanes)) {
+		fprintf(stderr, "portcullis-inspector is started by portcullis\n");
+		return 2;
+	}
+	e.log_fd = a.has_log ? (int)a.log : -1;
+	e.inspectors = (unsigned)a.inspectors;
+	e.big = (unsigned)a.big;
+	e.has_uid = a.has_uid;
+	e.uid = (uid_t)a.uid;
+	log_open("zygote", e.log_fd);
+	hash_seed_random(&e.seed);
+	/* One thread; a heap that was grown is kept: the next request needs it again. */
+	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_MMAP_THRESHOLD, 64 << 20);
+	mallopt(M_TRIM_THRESHOLD, 64 << 20);
+	arena_init(&strings, NULL, 4096);
+	if (!map_shared(&e, (int)a.shared))
+		return refuse(&a, "the shared pages cannot be mapped");
+	if (!read_plan(&e, &strings, (int)a.rules, why, sizeof why) || !load_rules(&e, &strings, why, sizeof why))
+		return refuse(&a, why);
+	warm_up(&e);
+	if (!role_settle(&e, parent))
+		return refuse(&a, "the zygote cannot give up its privileges");
+	return zygote_run(&e, a.has_ready ? (int)a.ready : -1);
+}

@@ -1,0 +1,462 @@
+/* modsec.cc -- libmodsecurity behind modsec.h; the only file that includes it.
+ *
+ * The engine's own settings are text below, in our words but with the rule ids
+ * that ModSecurity's recommended configuration made known.  What policy decides
+ * per request (mode, paranoia, thresholds, exclusions) is laid over a transaction
+ * before its first phase; the Core Rule Set keeps values that are already there. */
+#include "rules/modsec.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <dirent.h>
+#include <unistd.h>
+
+#include <modsecurity/modsecurity.h>
+#include <modsecurity/rule_message.h>
+#include <modsecurity/rule_with_actions.h>
+#include <modsecurity/rules_set.h>
+#include <modsecurity/transaction.h>
+
+namespace {
+
+using modsecurity::RuleMessage;
+using modsecurity::RulesSet;
+using modsecurity::RulesSetProperties;
+using modsecurity::Transaction;
+
+std::string text(struct slice s)
+{
+	return s.len ? std::string(s.at, s.len) : std::string();
+}
+
+struct slice slice_from(const std::string &s)
+{
+	return slice_make(s.data(), s.size());
+}
+
+/* ---- Loading ---- */
+
+std::string settings(const modsec_ruleset &set, const std::string &unicode_map)
+{
+	std::string s;
+	const std::string body = std::to_string(set.body_max), arguments = std::to_string(set.arguments);
+
+	s += "SecRuleEngine On\nSecRequestBodyAccess On\nSecResponseBodyAccess Off\nSecAuditEngine Off\n";
+	s += "SecUploadKeepFiles Off\nSecTmpSaveUploadedFiles Off\n";
+	/* The worker refuses larger bodies with 413; these are the second barrier. */
+	s += "SecRequestBodyLimit " + body + "\nSecRequestBodyNoFilesLimit " + body + "\nSecRequestBodyLimitAction Reject\n";
+	s += "SecRequestBodyJsonDepthLimit " + std::to_string(set.json_depth) + "\n";
+	/* One more than allowed is kept, so that 200007 sees it. */
+	s += "SecArgumentsLimit " + std::to_string(set.arguments + 1) + "\n";
+	if (!unicode_map.empty())
+		s += "SecUnicodeMapFile " + unicode_map + " 20127\n";
+	s += R"(SecRule REQUEST_HEADERS:Content-Type "@rx ^(?:application/(?:[^/+;\s]+\+)?|text/)xml" "id:200000,phase:1,pass,nolog,t:none,t:lowercase,ctl:requestBodyProcessor=XML")"
+	     "\n";
+	s += R"(SecRule REQUEST_HEADERS:Content-Type "@rx ^application/json" "id:200001,phase:1,pass,nolog,t:none,t:lowercase,ctl:requestBodyProcessor=JSON")"
+	     "\n";
+	s += R"(SecRule REQUEST_HEADERS:Content-Type "@rx ^application/[^/+;\s]+\+json" "id:200006,phase:1,pass,nolog,t:none,t:lowercase,ctl:requestBodyProcessor=JSON")"
+	     "\n";
+	s += R"(SecRule &ARGS "@gt )" + arguments +
+	     R"(" "id:200007,phase:2,deny,status:400,log,t:none,severity:2,msg:'More arguments than allowed'")"
+	     "\n";
+	s += R"(SecRule REQBODY_ERROR "!@eq 0" "id:200002,phase:2,deny,status:400,log,t:none,severity:2,msg:'The content cannot be parsed',logdata:'%{reqbody_error_msg}'")"
+	     "\n";
+	s += R"(SecRule MULTIPART_STRICT_ERROR "!@eq 0" "id:200003,phase:2,deny,status:400,log,t:none,severity:2,msg:'The multipart content is not in strict form'")"
+	     "\n";
+	s += R"(SecRule MULTIPART_UNMATCHED_BOUNDARY "@eq 1" "id:200004,phase:2,deny,status:400,log,t:none,severity:2,msg:'A multipart boundary may be unmatched'")"
+	     "\n";
+#if MODSECURITY_VERSION_NUM >= 30110100
+	/* An expression that ran out of steps proves nothing: refuse.  Older libraries have no limit
+	 * to set; there the process's own clock stops it. */
+	s += "SecPcreMatchLimit 100000\nSecPcreMatchLimitRecursion 100000\n";
+	s += R"(SecRule MSC_PCRE_LIMITS_EXCEEDED "@eq 1" "id:200005,phase:2,deny,status:403,log,t:none,severity:2,msg:'A regular expression took too many steps'")"
+	     "\n";
+#endif
+	return s;
+}
+
+/* "Rules error. File: F. Line: N. Column: C. reason" becomes "F:N: reason". */
+std::string place(const std::string &error, const std::string &file)
+{
+	static const std::string head = "File: ", line = ". Line: ", column = ". Column: ";
+	const size_t f = error.find(head), l = error.find(line), c = error.find(column);
+	std::string out = file + ": " + error;
+
+	if (f != std::string::npos && l != std::string::npos && c != std::string::npos && f < l && l < c) {
+		const size_t reason = error.find(". ", c + column.size());
+
+		out = error.substr(f + head.size(), l - f - head.size()) + ":" +
+		      error.substr(l + line.size(), c - l - line.size()) + ": " +
+		      (reason == std::string::npos ? "" : error.substr(reason + 2));
+	}
+	for (char &ch : out)
+		if (static_cast<unsigned char>(ch) < 0x20)
+			ch = ' ';
+	while (!out.empty() && out.back() == ' ')
+		out.pop_back();
+	return out;
+}
+
+bool readable(const std::string &path)
+{
+	return access(path.c_str(), R_OK) == 0;
+}
+
+std::string first_readable(const std::vector<std::string> &paths)
+{
+	const auto at = std::find_if(paths.begin(), paths.end(), readable);
+
+	return at == paths.end() ? std::string() : *at;
+}
+
+/* *.conf of a directory in the order of their names. */
+std::vector<std::string> rule_files(const std::string &directory)
+{
+	std::vector<std::string> files;
+	DIR *d = opendir(directory.c_str());
+
+	if (!d)
+		return files;
+	while (const struct dirent *e = readdir(d)) {
+		const std::string name = e->d_name;
+
+		if (name.size() > 5 && name[0] != '.' && name.compare(name.size() - 5, 5, ".conf") == 0)
+			files.push_back(directory + "/" + name);
+	}
+	closedir(d);
+	std::sort(files.begin(), files.end());
+	return files;
+}
+
+std::string folder(const std::string &path)
+{
+	return path.substr(0, path.rfind('/') + 1);
+}
+
+class Loader {
+public:
+	Loader(const modsec_ruleset &set) : set_(set), rules_(new RulesSet()) {}
+
+	bool load()
+	{
+		const std::string path = set_.path;
+		std::vector<std::string> files = rule_files(path + "/rules");
+
+		if (files.empty())
+			files = rule_files(path);
+		if (files.empty())
+			return wrong(path + ": no *.conf here; name a directory that holds a rule set");
+		const std::string setup = find_setup(path);
+		const bool crs = std::any_of(files.begin(), files.end(),
+					     [](const std::string &f) { return f.find("/REQUEST-901-") != std::string::npos; });
+
+		if (setup.empty() && crs)
+			return wrong(path + ": the Core Rule Set needs its crs-setup.conf; name it as `setup`");
+		if (!add_text(settings(set_, find_unicode_map(path)), "(engine settings)"))
+			return false;
+		if (!setup.empty() && !add_setup(setup))
+			return false;
+		for (const char *const *f = set_.before; f && *f; f++)
+			if (!add_file(*f))
+				return false;
+		for (const std::string &f : files)
+			if (f != setup && !add_file(f))
+				return false;
+		return setup.empty() || !readable(folder(setup) + after_crs) || add_file(folder(setup) + after_crs);
+	}
+
+	std::unique_ptr<RulesSet> take() { return std::move(rules_); }
+	const std::string &why() const { return why_; }
+	unsigned loaded() const { return loaded_; }
+
+private:
+	/* Where Debian's package puts what an administrator adds; its own loader includes them too. */
+	static constexpr const char *before_crs = "REQUEST-900-EXCLUSION-RULES-BEFORE-CRS.conf";
+	static constexpr const char *after_crs = "RESPONSE-999-EXCLUSION-RULES-AFTER-CRS.conf";
+
+	bool wrong(const std::string &reason)
+	{
+		why_ = reason;
+		return false;
+	}
+
+	std::string find_setup(const std::string &path) const
+	{
+		if (set_.setup)
+			return set_.setup;
+		return first_readable({path + "/crs-setup.conf", path + "/../crs-setup.conf",
+				       path == "/usr/share/modsecurity-crs" ? "/etc/modsecurity/crs/crs-setup.conf" : "",
+				       path + "/crs-setup.conf.example"});
+	}
+
+	/* Best-fit letters of code page 20127 for %uXXXX; without the file only the low byte counts. */
+	static std::string find_unicode_map(const std::string &path)
+	{
+		return first_readable({path + "/unicode.mapping", "/etc/modsecurity/unicode.mapping",
+				       "/usr/share/modsecurity/unicode.mapping", "/etc/nginx/unicode.mapping"});
+	}
+
+	/* Paranoia and thresholds are policy's: the example entries that set them, if somebody woke
+	 * them in the setup, must not overrule it. */
+	bool add_setup(const std::string &setup)
+	{
+		if (!add_file(setup) || !add_text("SecRuleRemoveById 900000 900001 900110\n", "(engine settings)"))
+			return false;
+		return !readable(folder(setup) + before_crs) || add_file(folder(setup) + before_crs);
+	}
+
+	bool add_text(const std::string &rules, const std::string &name) { return added(rules_->load(rules.c_str(), name), name); }
+	bool add_file(const std::string &file)
+	{
+		if (!readable(file))
+			return wrong(file + ": cannot be read");
+		return added(rules_->loadFromUri(file.c_str()), file);
+	}
+
+	bool added(int n, const std::string &file)
+	{
+		if (n < 0)
+			return wrong(place(rules_->getParserError(), file));
+		loaded_ += static_cast<unsigned>(n);
+		return true;
+	}
+
+	const modsec_ruleset &set_;
+	std::unique_ptr<RulesSet> rules_;
+	std::string why_;
+	unsigned loaded_ = 0;
+};
+
+/* Rule messages are read from the transaction at its end; the callback only keeps the library
+ * from writing lines to standard error. */
+void ignore(void *, const void *) {}
+
+/* ---- One request ---- */
+
+void set_tx(Transaction &t, const char *name, unsigned value)
+{
+	t.m_collections.m_tx_collection->storeOrUpdateFirst(name, std::to_string(value));
+}
+
+/* Both generations' names: 3.3 knows paranoia_level and executing_paranoia_level, 4.x the others. */
+void lay_over(Transaction &t, const modsec_request &req)
+{
+	const unsigned detection = std::max(req.paranoia, req.detection_paranoia);
+
+	t.m_secRuleEngine = req.detect ? RulesSetProperties::DetectionOnlyRuleEngine : RulesSetProperties::EnabledRuleEngine;
+	set_tx(t, "paranoia_level", req.paranoia);
+	set_tx(t, "blocking_paranoia_level", req.paranoia);
+	set_tx(t, "executing_paranoia_level", detection);
+	set_tx(t, "detection_paranoia_level", detection);
+	set_tx(t, "inbound_anomaly_score_threshold", req.threshold_request);
+	set_tx(t, "outbound_anomaly_score_threshold", req.threshold_response);
+	for (unsigned i = 0; i < req.exclusions_n; i++) {
+		const modsec_exclusion &x = req.exclusions[i];
+
+		if (x.rule && x.target.len)
+			t.m_ruleRemoveTargetById.emplace_back(static_cast<int>(x.rule), text(x.target));
+		else if (x.rule)
+			t.m_ruleRemoveById.push_back(static_cast<int>(x.rule));
+		else if (x.target.len)
+			t.m_ruleRemoveTargetByTag.emplace_back(text(x.tag), text(x.target));
+		else
+			t.m_ruleRemoveByTag.push_back(text(x.tag));
+	}
+}
+
+#if MODSECURITY_VERSION_NUM < 30120100
+int hex(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
+}
+
+std::string decode(const std::string &in)
+{
+	std::string out;
+
+	for (size_t i = 0; i < in.size(); i++) {
+		const bool escape = in[i] == '%' && i + 2 < in.size() && hex(in[i + 1]) >= 0 && hex(in[i + 2]) >= 0;
+
+		out += escape ? static_cast<char>(hex(in[i + 1]) * 16 + hex(in[i + 2])) : in[i];
+		i += escape ? 2 : 0;
+	}
+	return out;
+}
+
+/* Before 3.0.12 the library decodes a target and then looks for the "?" (CVE-2024-1019): behind a
+ * %3f nothing is in a variable that rules look at.  Give the path variables the whole path. */
+void whole_path(Transaction &t, const modsec_request &req, const std::string &target)
+{
+	if (target.find("%3f") >= target.find('?') && target.find("%3F") >= target.find('?'))
+		return;
+	const std::string path = decode(target.substr(0, target.find('?')));
+	const size_t at = std::string(req.method).size() + 1, slash = path.find_last_of("/\\");
+
+	t.m_uri_no_query_string_decoded = std::make_shared<std::string>(path);
+	t.m_variablePathInfo.set(path, at);
+	t.m_variableRequestFilename.set(path, at);
+	if (slash != std::string::npos && slash + 1 < path.size())
+		t.m_variableRequestBasename.set(path.substr(slash + 1), at + slash + 1);
+}
+#else
+void whole_path(Transaction &, const modsec_request &, const std::string &) {}
+#endif
+
+void take_head(Transaction &t, const modsec_request &req)
+{
+	std::string target = req.target;
+	size_t hash;
+
+	/* The library drops what follows a "#"; an origin might not. */
+	while ((hash = target.find('#')) != std::string::npos)
+		target.replace(hash, 1, "%23");
+	t.processConnection(req.client, static_cast<int>(req.client_port), req.server_name, static_cast<int>(req.server_port));
+	t.processURI(target.c_str(), req.method, req.version);
+	whole_path(t, req, target);
+	for (unsigned i = 0; i < req.fields_n; i++)
+		t.addRequestHeader(text(req.fields[i].name), text(req.fields[i].value));
+	t.m_variableServerName.set(req.server_name, 0);
+}
+
+bool stopped(Transaction &t, modsec_verdict *out)
+{
+	if (!t.m_it.disruptive)
+		return false;
+	out->deny = true;
+	out->status = t.m_it.status >= 300 && t.m_it.status <= 599 ? static_cast<unsigned>(t.m_it.status) : 403;
+	return true;
+}
+
+void run_phases(Transaction &t, const modsec_request &req, modsec_verdict *out)
+{
+	take_head(t, req);
+	t.processRequestHeaders();
+	if (stopped(t, out))
+		return;
+	if (req.with_body && req.body.len)
+		t.appendRequestBody(reinterpret_cast<const unsigned char *>(req.body.at), req.body.len);
+	if (stopped(t, out))
+		return;
+	t.processRequestBody();
+	if (stopped(t, out))
+		return;
+	if (req.detect)
+		t.processLogging();
+}
+
+unsigned score_of(Transaction &t)
+{
+	unsigned most = 0;
+
+	for (const char *name : {"blocking_inbound_anomaly_score", "anomaly_score", "inbound_anomaly_score"}) {
+		const std::unique_ptr<std::string> value = t.m_collections.m_tx_collection->resolveFirst(name);
+		unsigned n = 0;
+
+		if (value && std::sscanf(value->c_str(), "%9u", &n) == 1)
+			most = std::max(most, n);
+	}
+	return most;
+}
+
+/* Newer libraries keep a reference to the rule where older ones copied its numbers. */
+template <class M> auto rule_id(const M &m, int) -> decltype(static_cast<long>(m.m_ruleId))
+{
+	return static_cast<long>(m.m_ruleId);
+}
+template <class M> long rule_id(const M &m, long)
+{
+	return static_cast<long>(m.m_rule.m_ruleId);
+}
+template <class M> auto rule_phase(const M &m, int) -> decltype(static_cast<long>(m.m_phase))
+{
+	return static_cast<long>(m.m_phase);
+}
+template <class M> long rule_phase(const M &m, long)
+{
+	return static_cast<long>(m.getPhase());
+}
+
+void report(const RuleMessage &m, void (*hit)(void *, const modsec_hit *), void *context)
+{
+	static const std::string attack = "attack-", none;
+	const auto tag = std::find_if(m.m_tags.begin(), m.m_tags.end(),
+				      [](const std::string &one) { return one.compare(0, attack.size(), attack) == 0; });
+	modsec_hit h = {};
+
+	h.rule = static_cast<uint32_t>(rule_id(m, 0));
+	h.phase = static_cast<unsigned>(std::min(std::max(rule_phase(m, 0), 0L), 5L));
+	h.severity = static_cast<unsigned>(std::min(std::max(m.m_severity, 0), 7));
+	h.message = slice_from(m.m_message);
+	h.data = slice_from(m.m_data);
+	h.tag = slice_from(tag == m.m_tags.end() ? none : *tag);
+	hit(context, &h);
+}
+
+} /* namespace */
+
+struct modsec {
+	modsecurity::ModSecurity library;
+	std::vector<std::unique_ptr<RulesSet>> sets;
+	unsigned rules = 0;
+};
+
+struct modsec *modsec_load(const struct modsec_ruleset *sets, unsigned n, char *why, size_t room)
+{
+	try {
+		std::unique_ptr<modsec> m(new modsec);
+
+		m->library.setServerLogCb(ignore, modsecurity::RuleMessageLogProperty);
+		m->library.setConnectorInformation("Portcullis");
+		for (unsigned i = 0; i < n; i++) {
+			Loader loader(sets[i]);
+
+			if (!loader.load()) {
+				std::snprintf(why, room, "%s", loader.why().c_str());
+				return nullptr;
+			}
+			m->rules += loader.loaded();
+			m->sets.push_back(loader.take());
+		}
+		return m.release();
+	} catch (const std::exception &e) {
+		std::snprintf(why, room, "the rule engine failed: %s", e.what());
+	} catch (...) {
+		std::snprintf(why, room, "the rule engine failed");
+	}
+	return nullptr;
+}
+
+void modsec_free(struct modsec *m)
+{
+	delete m;
+}
+
+unsigned modsec_rules(const struct modsec *m)
+{
+	return m->rules;
+}
+
+bool modsec_judge(struct modsec *m, const struct modsec_request *req, struct modsec_verdict *out,
+		  void (*hit)(void *context, const struct modsec_hit *hit), void *context)
+{
+	*out = modsec_verdict();
+	if (req->ruleset >= m->sets.size())
+		return false;
+	try {
+		std::string id = req->id;
+		Transaction t(&m->library, m->sets[req->ruleset].get(), &id[0], nullptr);
+
+		lay_over(t, *req);
+		run_phases(t, *req, out);
+		out->score = score_of(t);
+		for (const RuleMessage &message : t.m_rulesMessages)
+			report(message, hit, context);
+		return true;
+	} catch (...) {
+		return false;
+	}
+}

@@ -1,0 +1,375 @@
+/* pool.c -- outstanding jobs, the ones that wait for a slot, and their answers. */
+#include "rules/pool.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "gateway/base/fail.h"
+#include "gateway/base/hash.h"
+
+/* Bytes of body that still count as a small page: inspecting them costs little more than a page. */
+enum { POOL_SMALL = 4096 };
+
+struct slot {
+	struct pool_ask *ask; /* NULL: free */
+	uint64_t token;
+};
+
+struct lane {
+	struct watch watch;
+	struct pool *pool;
+	struct list waiting;
+	bool full;  /* the socket said EAGAIN; it will say when there is room */
+	bool ended; /* nobody holds the far end any more */
+};
+
+struct pool {
+	struct loop *loop;
+	struct pool_plan plan;
+	struct lane lanes[WAF_LANES];
+	struct slot slots[WAF_OUTSTANDING];
+	uint8_t free_slots[WAF_OUTSTANDING];
+	unsigned free_n;
+	uint32_t waiting_n;
+	struct timer expiry;
+	struct task drain;
+	struct hash_seed seed; /* tokens are this over a counter: nobody else can name a job */
+	uint64_t counter;
+	char *in; /* WAF_MESSAGE bytes */
+};
+
+static _Atomic uint64_t *wanted(struct pool *p, uint32_t slot)
+{
+	return &p->plan.shared->wanted[p->plan.worker].token[slot];
+}
+
+static void free_slot(struct pool *p, struct pool_ask *q)
+{
+	atomic_store(wanted(p, q->slot), 0);
+	p->slots[q->slot].ask = NULL;
+	p->free_slots[p->free_n++] = (uint8_t)q->slot;
+	q->out = false;
+}
+
+/* The asker's again, before it is told. */
+static void forget(struct pool *p, struct pool_ask *q)
+{
+	if (q->waiting) {
+		list_remove(&q->link);
+		q->waiting = false;
+		p->waiting_n--;
+	}
+	if (q->out)
+		free_slot(p, q);
+	buf_done(&q->message);
+}
+
+static void answer_ourselves(struct pool *p, struct pool_ask *q, enum waf_result result)
+{
+	struct waf_answer answer;
+
+	memset(&answer, 0, sizeof answer);
+	answer.token = q->token;
+	answer.result = result;
+	forget(p, q);
+	q->answered(q, &answer);
+}
+
+/* ---- Sending ---- */
+
+enum sent { SENT, SENT_LATER, SENT_NEVER };
+
+static enum sent send_job(struct pool *p, struct pool_ask *q)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct iovec part = {q->message.at + q->message.start, buf_len(&q->message)};
+	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
+
+	if (q->body_fd >= 0) {
+		m.msg_control = &control;
+		m.msg_controllen = sizeof control.room;
+		control.head = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+		memcpy(CMSG_DATA(&control.head), &q->body_fd, sizeof(int));
+	}
+	if (sendmsg(p->plan.lanes[q->lane], &m, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+		return SENT;
+	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == EINTR || errno == ETOOMANYREFS)
+		return SENT_LATER;
+	return SENT_NEVER;
+}
+
+/* Give it a slot and send it; one must be free. */
+static enum sent put_out(struct pool *p, struct pool_ask *q)
+{
+	enum sent how;
+
+	q->slot = p->free_slots[--p->free_n];
+	waf_set_slot(q->message.at + q->message.start, q->slot);
+	q->out = true;
+	p->slots[q->slot] = (struct slot){q, q->token};
+	atomic_store(wanted(p, q->slot), q->token);
+	how = send_job(p, q);
+	if (how == SENT)
+		buf_done(&q->message);
+	else
+		free_slot(p, q);
+	return how;
+}
+
+/* Send what waits, small pages first, as far as slots and sockets allow. */
+static void drain(struct pool *p)
+{
+	for (unsigned i = 0; i < WAF_LANES; i++) {
+		struct lane *lane = &p->lanes[i];
+
+		while (p->free_n && !lane->full && !list_empty(&lane->waiting)) {
+			struct pool_ask *q = LIST_OF(lane->waiting.next, struct pool_ask, link);
+			enum sent how = put_out(p, q);
+
+			if (how == SENT_LATER) {
+				lane->full = true;
+				break;
+			}
+			list_remove(&q->link);
+			q->waiting = false;
+			p->waiting_n--;
+			if (how == SENT_NEVER)
+				answer_ourselves(p, q, WAF_LOST);
+		}
+	}
+}
+
+static void run_drain(struct task *t)
+{
+	drain(LIST_OF(t, struct pool, drain));
+}
+
+/* ---- The queue clock of those that wait here ---- */
+
+static void start_expiry(struct pool *p)
+{
+	int64_t next = INT64_MAX, now = loop_us(p->loop);
+
+	/* All askers wait about equally long, so the oldest of each lane is the next to expire. */
+	for (unsigned i = 0; i < WAF_LANES; i++)
+		LIST_EACH(item, &p->lanes[i].waiting) {
+			struct pool_ask *q = LIST_OF(item, struct pool_ask, link);
+
+			if (q->queue_until_us < next)
+				next = q->queue_until_us;
+			break;
+		}
+	if (next != INT64_MAX)
+		timer_start(p->loop, &p->expiry, next > now ? (next - now) / 1000 + 1 : 1);
+}
+
+static struct pool_ask *expired(struct pool *p)
+{
+	for (unsigned i = 0; i < WAF_LANES; i++)
+		LIST_EACH(item, &p->lanes[i].waiting) {
+			struct pool_ask *q = LIST_OF(item, struct pool_ask, link);
+
+			if (q->queue_until_us <= loop_us(p->loop))
+				return q;
+			break;
+		}
+	return NULL;
+}
+
+static void expire(struct timer *t)
+{
+	struct pool *p = LIST_OF(t, struct pool, expiry);
+	struct pool_ask *q;
+
+	while ((q = expired(p)))
+		answer_ourselves(p, q, WAF_SHED);
+	for (unsigned i = 0; i < WAF_LANES; i++)
+		p->lanes[i].full = false; /* the kernel may have been short of memory: no edge tells */
+	drain(p);
+	start_expiry(p);
+}
+
+/* ---- Answers ---- */
+
+static void take_answer(struct pool *p, struct slice message)
+{
+	struct waf_answer answer;
+	struct pool_ask *q = NULL;
+
+	if (!waf_unpack_answer(message, &answer))
+		return;
+	for (unsigned i = 0; i < WAF_OUTSTANDING; i++)
+		if (p->slots[i].ask && p->slots[i].token == answer.token)
+			q = p->slots[i].ask;
+	if (!q)
+		return; /* cancelled, or answered before */
+	forget(p, q);
+	q->answered(q, &answer);
+}
+
+/* Nobody will answer what is out on this lane. */
+static void end_lane(struct pool *p, struct lane *lane)
+{
+	unsigned number = (unsigned)(lane - p->lanes);
+
+	lane->ended = true;
+	watch_remove(&lane->watch);
+	for (unsigned i = 0; i < WAF_OUTSTANDING; i++)
+		if (p->slots[i].ask && p->slots[i].ask->lane == number)
+			answer_ourselves(p, p->slots[i].ask, WAF_LOST);
+	while (!list_empty(&lane->waiting))
+		answer_ourselves(p, LIST_OF(lane->waiting.next, struct pool_ask, link), WAF_LOST);
+}
+
+/* A datagram of nothing and the end of the line both read as 0 bytes; `gone` tells them apart. */
+static void read_lane(struct pool *p, struct lane *lane, bool gone)
+{
+	for (;;) {
+		ssize_t n = recv(lane->watch.fd, p->in, WAF_MESSAGE, MSG_DONTWAIT | MSG_TRUNC);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return;
+		if (n < 0 || (n == 0 && gone)) {
+			end_lane(p, lane);
+			return;
+		}
+		if (n <= WAF_MESSAGE)
+			take_answer(p, slice_make(p->in, (size_t)n));
+	}
+}
+
+static void ready(struct watch *w, unsigned what)
+{
+	struct lane *lane = LIST_OF(w, struct lane, watch);
+	struct pool *p = lane->pool;
+
+	if (what & LOOP_WRITE)
+		lane->full = false;
+	if (what & LOOP_READ)
+		read_lane(p, lane, what & (LOOP_HANGUP | LOOP_PEER_CLOSED));
+	drain(p);
+}
+
+/* ---- Asking ---- */
+
+static uint64_t new_token(struct pool *p)
+{
+	uint64_t token;
+
+	do {
+		p->counter++;
+		token = hash_bytes(&p->seed, &p->counter, sizeof p->counter);
+	} while (!token);
+	return token;
+}
+
+/* A body that takes long must not stand in front of a page. */
+static enum waf_lane lane_of(const struct waf_job *job)
+{
+	return job->body_len > POOL_SMALL ? WAF_BIG : WAF_SMALL;
+}
+
+bool pool_ask(struct pool *p, struct pool_ask *q, struct waf_job *job, int body_fd, uint32_t queue_ms)
+{
+	struct lane *lane;
+	enum sent how = SENT_LATER;
+
+	q->token = job->token = new_token(p);
+	q->lane = lane_of(job);
+	q->body_fd = body_fd;
+	q->asked_us = loop_us(p->loop);
+	q->queue_until_us = job->queue_until_us = q->asked_us + (int64_t)queue_ms * 1000;
+	q->out = q->waiting = false;
+	job->worker = p->plan.worker;
+	job->slot = 0;
+	lane = &p->lanes[q->lane];
+	buf_init(&q->message, p->plan.budget);
+	if (lane->ended || !waf_pack_job(&q->message, job))
+		goto no;
+	if (p->free_n && !lane->full && list_empty(&lane->waiting))
+		how = put_out(p, q);
+	if (how == SENT)
+		return true;
+	if (how == SENT_NEVER || p->waiting_n >= p->plan.waiting_max)
+		goto no;
+	if (p->free_n)
+		lane->full = true;
+	list_push_last(&lane->waiting, &q->link);
+	q->waiting = true;
+	p->waiting_n++;
+	if (!timer_on(&p->expiry))
+		start_expiry(p);
+	return true;
+no:
+	buf_done(&q->message);
+	return false;
+}
+
+void pool_cancel(struct pool *p, struct pool_ask *q)
+{
+	bool was_out = q->out;
+
+	forget(p, q);
+	/* Not from here: drain may call back, and nobody expects that of a cancel. */
+	if (was_out && p->waiting_n)
+		task_start(p->loop, &p->drain);
+}
+
+unsigned pool_outstanding(const struct pool *p)
+{
+	return WAF_OUTSTANDING - p->free_n;
+}
+
+struct budget *pool_budget(const struct pool *p)
+{
+	return p->plan.budget;
+}
+
+struct pool *pool_new(struct loop *l, const struct pool_plan *plan)
+{
+	struct pool *p = calloc(1, sizeof *p);
+
+	CHECK(plan->worker < WAF_WORKERS);
+	if (!p)
+		return NULL;
+	p->loop = l;
+	p->plan = *plan;
+	p->in = malloc(WAF_MESSAGE);
+	hash_seed_random(&p->seed);
+	timer_init(&p->expiry, expire);
+	task_init(&p->drain, run_drain);
+	for (unsigned i = 0; i < WAF_OUTSTANDING; i++) {
+		p->free_slots[p->free_n++] = (uint8_t)(WAF_OUTSTANDING - 1 - i);
+		atomic_store(wanted(p, i), 0);
+	}
+	for (unsigned i = 0; i < WAF_LANES; i++) {
+		p->lanes[i].pool = p;
+		list_init(&p->lanes[i].waiting);
+		if (!p->in || !watch_add(l, &p->lanes[i].watch, plan->lanes[i], ready)) {
+			pool_free(p);
+			return NULL;
+		}
+	}
+	return p;
+}
+
+void pool_free(struct pool *p)
+{
+	if (!p)
+		return;
+	timer_stop(&p->expiry);
+	task_stop(&p->drain);
+	for (unsigned i = 0; i < WAF_LANES; i++)
+		if (p->lanes[i].watch.loop)
+			watch_remove(&p->lanes[i].watch);
+	free(p->in);
+	free(p);
+}
