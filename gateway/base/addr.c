@@ -23,15 +23,16 @@ static void fold(struct addr *a)
 
 bool addr_parse(struct slice text, struct addr *out)
 {
+	bool brackets = text.len >= 2 && text.at[0] == '[' && text.at[text.len - 1] == ']';
 	char z[ADDR_TEXT];
 
-	if (text.len >= 2 && text.at[0] == '[' && text.at[text.len - 1] == ']')
+	if (brackets)
 		text = slice_make(text.at + 1, text.len - 2);
 	if (!text.len || text.len >= sizeof z || memchr(text.at, 0, text.len))
 		return false;
 	memcpy(z, text.at, text.len);
 	z[text.len] = 0;
-	if (inet_pton(AF_INET, z, out->b + 12) == 1) {
+	if (!brackets && inet_pton(AF_INET, z, out->b + 12) == 1) {
 		memcpy(out->b, mapped, sizeof mapped);
 		return true;
 	}
@@ -90,6 +91,11 @@ bool cidr_parse(struct slice text, struct cidr *out, const char **why)
 		*why = most == 32 ? "the prefix length must be 0 to 32" : "the prefix length must be 0 to 128";
 		return false;
 	}
+	/* ::ffff:0:0/96 and 64:ff9b::/96 would be all of IPv4 under another name. */
+	if (most == 128 && addr_is_v4(&whole) && bits <= 96) {
+		*why = "this holds IPv4 inside IPv6; write the IPv4 network";
+		return false;
+	}
 	out->bits = (uint8_t)(most == 32 ? bits + 96 : bits);
 	out->base = whole;
 	keep_bits(&out->base, out->bits);
@@ -104,6 +110,9 @@ bool cidr_has(const struct cidr *net, const struct addr *a)
 {
 	struct addr masked = *a;
 
+	/* An IPv6 network that covers ::ffff:0:0 (::/0 does) has no IPv4 client in it. */
+	if (net->bits < 96 && addr_is_v4(a))
+		return false;
 	keep_bits(&masked, net->bits);
 	return addr_compare(&masked, &net->base) == 0;
 }
@@ -114,7 +123,7 @@ static const char *const special[] = {
 	"172.16.0.0/12", "192.0.0.0/24",    "192.0.2.0/24",   "192.168.0.0/16", "198.18.0.0/15",
 	"198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4",   "240.0.0.0/4",  "::/128",
 	"::1/128",       "fc00::/7",        "fe80::/10",      "ff00::/8",     "2001:db8::/32",
-	"100::/64",
+	"100::/64",      "3fff::/20",
 };
 
 bool addr_is_special(const struct addr *a)

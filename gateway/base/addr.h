@@ -23,7 +23,7 @@ struct cidr {
 enum { ADDR_TEXT = 46 }; /* room for any address as text, NUL included */
 
 bool addr_is_v4(const struct addr *a);
-/* "192.0.2.1", "2001:db8::1", also in brackets; no zone, no port. */
+/* "192.0.2.1", "2001:db8::1", "[2001:db8::1]"; no zone, no port. */
 bool addr_parse(struct slice text, struct addr *out);
 /* Shortest form (RFC 5952); IPv4 in dots.  Returns the length. */
 unsigned addr_text(const struct addr *a, char out[ADDR_TEXT]);
@@ -35,6 +35,7 @@ bool addr_is_special(const struct addr *a);
 
 /* "192.0.2.0/24" or a plain address.  False also when host bits are set, *why then says so. */
 bool cidr_parse(struct slice text, struct cidr *out, const char **why);
+/* An IPv6 network, however wide, has no IPv4 address in it. */
 bool cidr_has(const struct cidr *net, const struct addr *a);
 
 /* From and to the kernel's form; port in host order. */

@@ -63,7 +63,8 @@ static bool grow(struct arena *a, size_t size)
 
 void *arena_take(struct arena *a, size_t size)
 {
-	size_t whole = (size + 7) & ~(size_t)7;
+	/* Even nothing has an address of its own: NULL always means used up. */
+	size_t whole = size ? (size + 7) & ~(size_t)7 : 8;
 	char *at;
 
 	if (whole < size)

@@ -189,7 +189,10 @@ struct slice json_finish(struct json *j)
 {
 	while (j->depth > 1)
 		json_end(j);
-	if (j->cut)
+	/* Where nothing fitted, no comma stands before it. */
+	if (j->cut && j->len == 1)
+		put(j, "\"cut\":true", 10);
+	else if (j->cut)
 		put(j, ",\"cut\":true", 11);
 	put(j, "}", 1);
 	return slice_make(j->at, j->len);

@@ -73,14 +73,17 @@ static bool open_bracket(struct slice s)
 void yaml_mistake_plain(const struct yaml_near *near, const struct yaml_node *scalar)
 {
 	size_t behind = skip_spaces(near->bytes, near->end), to;
+	struct place place = scalar->place;
 
 	if (near->start < *near->told || behind >= near->bytes.len)
 		return;
+	if (!scalar->text.len)
+		place.column += (uint32_t)(behind - near->start);
 	if (near->bytes.at[behind] == '#' && behind > near->end && behind + 1 < near->bytes.len &&
 	    !strchr(" \r\n#", near->bytes.at[behind + 1])) {
 		to = until(near->bytes, behind, near->in_flow ? ",]}" : "");
 		*near->told = to;
-		fail_at(near->f, scalar->place,
+		fail_at(near->f, place,
 			"the text ends before \" #\", which begins a comment; put it in quotes: %s (or write \"# \" for a comment)",
 			quoted(part(near->bytes, near->start, to)).text);
 		return;
@@ -158,7 +161,7 @@ static const struct {
 	{"scanning a tag", "", "\"!\" begins a tag, which is not used here; put the text in quotes"},
 	{"a plain scalar", "unexpected ':'", "a \":\" here makes a key of the text; put it in quotes"},
 	{"", "mapping values are not allowed",
-	 "a \": \" where no key can be; put the text in quotes, or check the indentation"},
+	 "a \": \" where no key can be; check the indentation"},
 	{"", "cannot start any token", "plain text cannot begin with this character; put the text in quotes"},
 	{"", "escape", "an escape that is none; put the text in single quotes, where a backslash is itself"},
 	{"scanning a quoted", "", "the quote that begins here is not closed, or holds an escape that is none; in single "
@@ -206,6 +209,13 @@ void yaml_mistake_syntax(struct slice bytes, size_t at, struct place place, cons
 	size_t to = until(bytes, from, nested ? "" : ",]}");
 	bool text = nested ? from < at : strstr(context, "a plain scalar") || begins_text(bytes, at);
 
+	if (nested && text) {
+		for (size_t i = from; i < at; i++)
+			place.column -= ((unsigned char)bytes.at[i] & 0xc0) != 0x80;
+		fail_at(f, place, "a second \": \" on this line; put the text in quotes: %s",
+			quoted(part(bytes, from, to)).text);
+		return;
+	}
 	for (size_t i = 0; i < sizeof syntax / sizeof *syntax; i++) {
 		if (!strstr(context, syntax[i].context) || !strstr(problem, syntax[i].problem))
 			continue;
