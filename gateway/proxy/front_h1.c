@@ -438,6 +438,7 @@ static struct exchange *begin(struct front *f)
 	f->ticked_ms = loop_ms(f->proxy->loop);
 	timer_start(f->proxy->loop, &f->timer, tick_ms(f));
 	x->peer = f->peer;
+	x->facts.client = f->peer;
 	x->facts.client_port = f->peer_port;
 	x->req.minor = 1;
 	if (f->sock.tls) {

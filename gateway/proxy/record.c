@@ -127,6 +127,20 @@ static void write_waf(const struct exchange *x, struct json *j)
 	json_end(j);
 }
 
+/* The chain's verdict; or what the gateway itself refused or failed at, before or after the chain. */
+static void write_decision(const struct exchange *x, struct json *j)
+{
+	bool judged = x->chain.filters && (x->chain.record.deciding >= 0 || !x->failed);
+
+	if (judged) {
+		chain_record(&x->chain, j);
+		return;
+	}
+	json_text(j, "decision", x->tries || x->failed == REASON_CLIENT_LEFT ? SLICE("failed") : SLICE("block"));
+	json_text(j, "filter", x->tries ? SLICE("forward") : SLICE("connection"));
+	json_text(j, "reason", slice_of(reason_word(x->failed)));
+}
+
 static void write_times(const struct exchange *x, struct json *j)
 {
 	int64_t now = loop_us(x->proxy->loop);
@@ -153,15 +167,7 @@ void record_write(struct exchange *x)
 	if (x->site)
 		json_text(&j, "site", x->site->head.key);
 	json_int(&j, "status", x->status);
-	if (x->chain.filters && x->chain.record.deciding >= 0) {
-		chain_record(&x->chain, &j);
-	} else if (x->own && x->failed) {
-		json_text(&j, "decision", x->upstream || x->tries ? SLICE("failed") : SLICE("block"));
-		json_text(&j, "filter", x->tries ? SLICE("forward") : SLICE("connection"));
-		json_text(&j, "reason", slice_of(reason_word(x->failed)));
-	} else if (x->chain.filters) {
-		chain_record(&x->chain, &j);
-	}
+	write_decision(x, &j);
 	if (x->why)
 		json_text(&j, "why", slice_of(x->why));
 	write_waf(x, &j);
