@@ -10,7 +10,7 @@ enum {
 	PIPELINE = 8192,          /* questions without a reply; a power of two */
 	OUT_BYTES = 4 << 20,      /* not yet taken by the kernel */
 	COMMAND_BYTES = 64 << 10,
-	LATE_ROW = 3,             /* late questions in a row that open the breaker */
+	LATE_ROW = 3,             /* times in a row that it was late */
 	SILENT_MS = 80,           /* beyond a deadline, without any reply */
 	IDLE_MS = 1000,           /* then a PING finds out whether the server is still there */
 	CONNECT_MS = 500,

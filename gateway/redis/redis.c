@@ -141,12 +141,14 @@ void clock_fired(struct timer *t)
 		return;
 	}
 	while (r->state != DOWN && r->due != r->tail && slot_at(r, r->due)->due_ms <= now) {
+		/* What waits behind a late question is late for the same cause. */
+		if (r->head == r->due)
+			r->late_row++;
 		r->due++;
-		r->late_row++;
 		tell(slot_at(r, r->due - 1), REDIS_LATE, NULL);
-		if (r->state != DOWN && r->late_row >= LATE_ROW)
-			connection_lost(r, SLICE("it answers late"));
 	}
+	if (r->state != DOWN && r->late_row >= LATE_ROW)
+		connection_lost(r, SLICE("it answers late"));
 	if (r->state != DOWN && r->head != r->due && now >= slot_at(r, r->head)->due_ms + SILENT_MS)
 		connection_lost(r, SLICE("it is silent"));
 	if (r->state != DOWN)
@@ -231,7 +233,8 @@ void redis_free(struct redis *r)
 
 bool redis_ready(const struct redis *r)
 {
-	return r->state == UP && r->tail - r->head < PIPELINE && buf_len(&r->out) < OUT_BYTES;
+	/* While one is late the next would be too. */
+	return r->state == UP && r->head == r->due && r->tail - r->head < PIPELINE && buf_len(&r->out) < OUT_BYTES;
 }
 
 bool redis_ask(struct redis *r, struct redis_ask *q, const struct slice *argv, unsigned argc)

@@ -2,11 +2,12 @@
  *
  * hiredis reads the replies, the connection is ours: one per worker, on the loop,
  * pipelined.  Replies with arrays over 64, depth over 4 or over 64 KiB drop the
- * connection.  A breaker opens when three questions in a row go late, when nothing
- * is heard 80 ms beyond a deadline, when the server says it cannot serve (LOADING,
- * READONLY, MASTERDOWN, NOAUTH) or when the connection is lost: what is pending is
- * told LOST at once, and connecting is tried again with jittered back-off.  It
- * closes when a PING is answered within the deadline of a question. */
+ * connection.  While a late question has no reply nothing more is asked.  The
+ * breaker opens when that lasts 80 ms or happens three times in a row, when the
+ * server says it cannot serve (LOADING, READONLY, MASTERDOWN, NOAUTH) or when the
+ * connection is lost: what is pending is told LOST at once, and connecting is tried
+ * again with jittered back-off.  It closes when a PING is answered within the
+ * deadline of a question. */
 #ifndef PORTCULLIS_REDIS_REDIS_H
 #define PORTCULLIS_REDIS_REDIS_H
 
@@ -58,10 +59,10 @@ void redis_free(struct redis *r);
 /* A command to send on every connection before any question (SCRIPT LOAD), now too if there is one.
  * What it answers is not waited for; an error is logged.  At most REDIS_GREETS; false when full. */
 bool redis_greet(struct redis *r, const struct slice *argv, unsigned argc);
-/* True when a question would be sent now (connected, breaker closed). */
+/* True when a question would be sent now (connected, breaker closed, none late). */
 bool redis_ready(const struct redis *r);
-/* Send one command, with all others of this turn.  `argv` is copied.  False: not connected, the breaker
- * is open or the pipeline is full; no call follows.  The client keeps `q` until `answered`, or
+/* Send one command, with all others of this turn.  `argv` is copied.  False: not ready, or the pipeline
+ * is full; no call follows.  The client keeps `q` until `answered`, or
  * redis_forget(q).  Never calls back before returning. */
 bool redis_ask(struct redis *r, struct redis_ask *q, const struct slice *argv, unsigned argc);
 /* No call any more.  Redis may still carry the command out.  Fine on a question that has ended. */

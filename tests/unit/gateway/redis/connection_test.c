@@ -17,6 +17,7 @@ struct play {
 	const char *head, *unit; /* then to a question: head, and units up to size */
 	size_t size;
 	bool close; /* at once after accepting */
+	int slow_ms; /* before each answer to a question, for ever */
 };
 
 static bool read_until(int fd, const char *end)
@@ -63,8 +64,12 @@ static void serve(int listener, const struct play *play)
 
 		if (fd >= 0 && !play->close && read_until(fd, "PING\r\n") && play->greeting) {
 			send(fd, play->greeting, strlen(play->greeting), MSG_NOSIGNAL);
-			if (play->head && read_until(fd, "INCR"))
+			while (play->head && read_until(fd, "INCR")) {
+				usleep((useconds_t)play->slow_ms * 1000);
 				send_flood(fd, play);
+				if (!play->slow_ms)
+					break;
+			}
 		}
 		if (fd >= 0 && !play->close)
 			read_until(fd, "never said");
@@ -116,7 +121,7 @@ static void hostile_answers_drop_the_connection_within_bounded_memory(void **sta
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
-		struct play play = {"+PONG\r\n", hostile[i].head, hostile[i].unit, hostile[i].size, false};
+		struct play play = {"+PONG\r\n", hostile[i].head, hostile[i].unit, hostile[i].size, false, 0};
 		struct budget budget = {.limit = MOST_MEMORY};
 		struct loop *l = loop_new();
 		struct redis_plan plan;
@@ -184,6 +189,33 @@ static void an_error_is_an_answer_and_an_unfit_server_is_left(void **state)
 		loop_free(l);
 		end(pid);
 	}
+}
+
+static void three_late_answers_in_a_row_open_the_breaker(void **state)
+{
+	struct play play = {.greeting = "+PONG\r\n", .head = ":1\r\n", .slow_ms = 40};
+	struct loop *l = loop_new();
+	struct redis_plan plan;
+	struct redis *r;
+	uint16_t port;
+	pid_t pid = serve_apart(&play, &port);
+
+	(void)state;
+	plan = plan_for(port, DEADLINE_MS);
+	r = redis_new(l, &plan);
+	for (int i = 0; i < 3; i++) {
+		struct asked a;
+
+		/* Reading the late answer is enough to go on; coming again takes longer. */
+		assert_true(turn_until_ready(l, r, true, i ? 23 + 15 : 3000));
+		assert_true(ask(r, &a, "INCR n"));
+		assert_true(turn_until_told(l, &a, 1000));
+		assert_int_equal(a.how, REDIS_LATE);
+	}
+	assert_false(turn_until_ready(l, r, true, 24));
+	redis_free(r);
+	loop_free(l);
+	end(pid);
 }
 
 static const struct {
@@ -359,6 +391,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hostile_answers_drop_the_connection_within_bounded_memory),
 		cmocka_unit_test(an_error_is_an_answer_and_an_unfit_server_is_left),
+		cmocka_unit_test(three_late_answers_in_a_row_open_the_breaker),
 		cmocka_unit_test(a_server_that_does_not_greet_well_is_never_asked),
 		cmocka_unit_test(coming_again_backs_off),
 		cmocka_unit_test(only_who_is_let_in_is_ready),
