@@ -54,7 +54,7 @@ struct setting {
 	int64_t least, most; /* of a number, or of entries of a list or map; both 0: no bounds */
 	const char *const *words; /* NULL-terminated */
 	const struct setting *each; /* of a list or map: one setting that describes the element, at = 0 */
-	const struct setting *table; /* of a struct: ends with key NULL */
+	const struct setting *table; /* of a struct, or a mapping that parse() takes: ends with key NULL */
 	size_t size; /* of one struct of `table`; in a list or map also of what parse() fills */
 	/* False after a finding was added. */
 	bool (*parse)(struct setting_reader *r, const struct yaml_node *node, void *out);

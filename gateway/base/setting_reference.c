@@ -50,7 +50,7 @@ static const struct setting *table_of(const struct setting *s, char *path, size_
 		n += (size_t)snprintf(path + n, room - n, "%s", s->kind == SETTING_MAP ? ".NAME" : "[]");
 		s = s->each;
 	}
-	return s->kind == SETTING_STRUCT && n < room ? s->table : NULL;
+	return (s->kind == SETTING_STRUCT || s->kind == SETTING_CUSTOM) && n < room ? s->table : NULL;
 }
 
 static void section(struct writer *w, const struct setting *table, const char *path)

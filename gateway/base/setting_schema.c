@@ -102,6 +102,27 @@ static void words(struct writer *w, const struct setting *s)
 	fputc(']', w->out);
 }
 
+/* A scalar by its pattern, a mapping by its table, or either. */
+static void custom(struct writer *w, const struct setting *s, const char *scalar)
+{
+	const char *before = s->pattern && s->table ? "\"anyOf\": [{" : "";
+
+	if (s->pattern) {
+		fprintf(w->out, "%s%s", before, scalar);
+		member(w, "pattern", s->pattern);
+	}
+	if (s->pattern && s->table)
+		fputs("}, {", w->out);
+	if (s->table)
+		object(w, s->table);
+	if (s->pattern && s->table)
+		fputs("}]", w->out);
+	if (s->pattern || s->table)
+		return;
+	fputs("\"$comment\": ", w->out);
+	text(w, s->syntax ? s->syntax : "any");
+}
+
 static void kind(struct writer *w, const struct setting *s)
 {
 	static const char *const scalar = "\"type\": [\"string\", \"number\", \"boolean\"]";
@@ -146,13 +167,7 @@ static void kind(struct writer *w, const struct setting *s)
 		one(w, s->each);
 		break;
 	case SETTING_CUSTOM:
-		if (s->pattern) {
-			fputs(scalar, w->out);
-			member(w, "pattern", s->pattern);
-		} else {
-			fputs("\"$comment\": ", w->out);
-			text(w, s->syntax ? s->syntax : "any");
-		}
+		custom(w, s, scalar);
 		break;
 	case SETTING_LATER:
 		fputs("\"not\": {}", w->out);

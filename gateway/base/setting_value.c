@@ -261,8 +261,7 @@ struct slice setting_syntax(const struct setting *s, char out[SETTING_SYNTAX])
 
 		if (slice_starts(of, SLICE("a ")))
 			of = slice_after(of, 2);
-		n = snprintf(out, SETTING_SYNTAX, "%s%.*s%s%.*s", kinds[s->kind], SLICE_F(of), s->lone ? ", or one " : "",
-			     s->lone ? (int)of.len : 0, of.at);
+		n = snprintf(out, SETTING_SYNTAX, "%s%.*s%s", kinds[s->kind], SLICE_F(of), s->lone ? ", or one alone" : "");
 	} else {
 		n = snprintf(out, SETTING_SYNTAX, "%s", kinds[s->kind]);
 		n += bounds(s, out + n, SETTING_SYNTAX - (size_t)n);

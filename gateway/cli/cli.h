@@ -19,6 +19,7 @@ int cli_geoip(int argc, char **argv);
 
 /* Say on standard error how `command` is called; returns CLI_USAGE. */
 int cli_usage(const char *command);
+void cli_print_usage(const char *command, FILE *out);
 /* The one option of several commands: -c FILE.  NULL after a usage message. */
 const char *cli_config_option(int argc, char **argv, bool *notes);
 

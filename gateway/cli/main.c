@@ -28,16 +28,21 @@ static bool is_named(const struct command *c, const char *word)
 	return strlen(word) == n && memcmp(c->name, word, n) == 0;
 }
 
-int cli_usage(const char *command)
+void cli_print_usage(const char *command, FILE *out)
 {
 	const char *lead = "usage:";
 
 	for (unsigned i = 0; i < COMMANDS; i++) {
 		if (!is_named(&commands[i], command))
 			continue;
-		fprintf(stderr, "%s portcullis %s %s\n", lead, commands[i].name, commands[i].arguments);
+		fprintf(out, "%s portcullis %s %s\n", lead, commands[i].name, commands[i].arguments);
 		lead = "      ";
 	}
+}
+
+int cli_usage(const char *command)
+{
+	cli_print_usage(command, stderr);
 	return CLI_USAGE;
 }
 
@@ -114,7 +119,7 @@ static int dispatch(int argc, char **argv)
 		if (!is_named(&commands[i], word))
 			continue;
 		if (argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)) {
-			cli_usage(word);
+			cli_print_usage(word, stdout);
 			return CLI_YES;
 		}
 		return commands[i].run(argc - 1, argv + 1);

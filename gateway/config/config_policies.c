@@ -5,6 +5,31 @@
 
 static const struct place no_place;
 
+/* Large lists: what the policies' own reader allows, and more. */
+enum { LIST_MOST = 256 << 20 };
+
+/* The list files of `sets`.  What is wrong with one is told when the policy is compiled. */
+static void hash_lists(struct config_reader *r, const char *path, struct slice bytes)
+{
+	size_t folder = (size_t)(strrchr(path, '/') - path);
+	const struct yaml_node *sets;
+	struct fail untold = {0};
+
+	sets = yaml_get(yaml_read(&r->temp, path, bytes, &untold), "sets");
+	for (unsigned i = 0; sets && sets->kind == YAML_MAP && i < sets->n; i++) {
+		const struct yaml_node *file = yaml_get(sets->items[i], "file");
+		struct slice list, at;
+
+		if (!file || file->kind != YAML_SCALAR || !file->text.len)
+			continue;
+		at = file->text.at[0] == '/' ? file->text :
+					       arena_print(&r->temp, "%.*s/%.*s", (int)folder, path, SLICE_F(file->text));
+		if (at.at && yaml_load(&r->temp, at.at, LIST_MOST, &list, &untold, no_place))
+			config_hash_file(r->hash, at.at, list);
+	}
+	fail_done(&untold);
+}
+
 /* The file of a policy, hashed.  `wanted` is where its name was written. */
 static bool load(struct config_reader *r, struct slice name, struct place wanted, const char *whose, const char **path,
 		 struct slice *bytes)
@@ -18,6 +43,7 @@ static bool load(struct config_reader *r, struct slice name, struct place wanted
 	if (!yaml_load(&r->temp, at.at, YAML_BYTES, bytes, r->fail, no_place))
 		return false;
 	config_hash_file(r->hash, at.at, *bytes);
+	hash_lists(r, at.at, *bytes);
 	*path = at.at;
 	return true;
 }

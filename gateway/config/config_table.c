@@ -60,7 +60,7 @@ static const struct setting each_server = {
 	.size = sizeof(struct config_server),
 	.table = config_server_table,
 	.parse = config_parse_server,
-	.syntax = "a url, or {url, weight}",
+	.syntax = "a url or {url, weight}",
 	.pattern = "^https?://",
 };
 
@@ -263,5 +263,22 @@ void config_schema(FILE *out)
 
 void config_reference(FILE *out)
 {
+	fputs("# portcullis.yaml\n\n"
+	      "The operator's file: where clients connect, which sites are served, where clean requests go. What is refused\n"
+	      "is the policies' business (`policies/NAME.yaml`). `portcullis check -c FILE` reads it as the gateway would and\n"
+	      "says what is wrong, with file, line and column. This page is printed by `portcullis reference config`; editors\n"
+	      "take `portcullis schema config`.\n\n"
+	      "Strict YAML: unknown and double keys, anchors, aliases, tags and tabs are errors. Every value is text until its\n"
+	      "key types it. Durations are `500ms`, `30s`, `10m`, `2h`, `7d`; sizes `512B`, `64KiB`, `10MiB`, `1GiB`. Paths are\n"
+	      "relative to the file. A site is five lines:\n\n"
+	      "```yaml\n"
+	      "sites:\n"
+	      "  shop:\n"
+	      "    hosts: shop.example.com\n"
+	      "    origin: http://10.0.0.5:8000\n"
+	      "    policy: shop\n"
+	      "```\n\n"
+	      "Names (of sites, origins, rule sets and policies) are 1 to 40 of a-z, 0-9 and `-`.\n\n",
+	      out);
 	setting_reference(config_table, out);
 }

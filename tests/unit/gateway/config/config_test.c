@@ -545,6 +545,22 @@ static void test_the_hash_names_what_was_read(void **state)
 	assert_string_not_equal(first, other);
 }
 
+static void test_the_hash_covers_list_files(void **state)
+{
+	static const char text[] = LISTEN "sites: {a: {hosts: x, origin: 'http://10.0.0.1', policy: lists}}\n";
+	char first[65], other[65];
+
+	(void)state;
+	put_file("policies/lists.yaml",
+		 "policy: lists\nsets:\n  bad: {type: ip, file: bad.txt}\n"
+		 "rules:\n  - {id: bad, when: 'ip in @bad', do: block}\nwaf: {mode: off}\n", 0644);
+	put_file("policies/bad.txt", "192.0.2.0/24\n", 0644);
+	read_hash(text, first);
+	put_file("policies/bad.txt", "192.0.2.0/25\n", 0644);
+	read_hash(text, other);
+	assert_string_not_equal(first, other);
+}
+
 static void read_secret(const char *text, uint8_t secret[32])
 {
 	struct bed b;
@@ -700,6 +716,30 @@ static void test_schema_and_reference_know_every_section(void **state)
 	}
 }
 
+/* The example names files of a machine we are not on, and nothing else is wrong with it. */
+static void test_the_example(void **state)
+{
+	struct fail f = {0};
+	struct arena a;
+	struct slice text;
+	struct bed b;
+
+	(void)state;
+	arena_init(&a, NULL, 4096);
+	if (access("packaging/portcullis.yaml.example", R_OK) < 0) {
+		arena_done(&a);
+		skip();
+	}
+	assert_true(yaml_load(&a, "packaging/portcullis.yaml.example", 1 << 16, &text, &f, (struct place){0}));
+	bed_read(&b, text.at);
+	for (unsigned i = 0; i < b.fail.n; i++)
+		if (!strstr(b.fail.at[i].text, "cannot be opened") && !strstr(b.fail.at[i].text, "there is no file"))
+			fail_msg("%u: %s", b.fail.at[i].place.line, b.fail.at[i].text);
+	assert_int_equal(b.fail.n, 2);
+	bed_done(&b);
+	arena_done(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -712,10 +752,12 @@ int main(void)
 		cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_the_site_of_a_host),
 		cmocka_unit_test(test_the_hash_names_what_was_read),
+		cmocka_unit_test(test_the_hash_covers_list_files),
 		cmocka_unit_test(test_nodes_with_one_configuration_agree),
 		cmocka_unit_test(test_who_inspects),
 		cmocka_unit_test(test_the_image_points_only_into_itself),
 		cmocka_unit_test(test_a_small_image_is_an_error_not_a_crash),
+		cmocka_unit_test(test_the_example),
 		cmocka_unit_test(test_schema_and_reference_know_every_section),
 	};
 
