@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
@@ -79,11 +80,12 @@ std::string settings(const modsec_ruleset &set, const std::string &unicode_map)
 	return s;
 }
 
-/* "Rules error. File: F. Line: N. Column: C. reason" becomes "F:N: reason". */
+/* "Rules error. File: F. Line: N. Column: C. reason" becomes "F:N: reason"; so does
+ * "reason. File: (an address) at line: N". */
 std::string place(const std::string &error, const std::string &file)
 {
-	static const std::string head = "File: ", line = ". Line: ", column = ". Column: ";
-	const size_t f = error.find(head), l = error.find(line), c = error.find(column);
+	static const std::string head = "File: ", line = ". Line: ", column = ". Column: ", at = " at line: ";
+	const size_t f = error.find(head), l = error.find(line), c = error.find(column), a = error.find(at);
 	std::string out = file + ": " + error;
 
 	if (f != std::string::npos && l != std::string::npos && c != std::string::npos && f < l && l < c) {
@@ -92,6 +94,8 @@ std::string place(const std::string &error, const std::string &file)
 		out = error.substr(f + head.size(), l - f - head.size()) + ":" +
 		      error.substr(l + line.size(), c - l - line.size()) + ": " +
 		      (reason == std::string::npos ? "" : error.substr(reason + 2));
+	} else if (f != std::string::npos && a != std::string::npos && f < a) {
+		out = file + ":" + std::to_string(std::atol(error.c_str() + a + at.size())) + ": " + error.substr(0, f);
 	}
 	for (char &ch : out)
 		if (static_cast<unsigned char>(ch) < 0x20)
