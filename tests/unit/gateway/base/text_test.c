@@ -176,7 +176,7 @@ static void test_nearest(void **state)
 		const char *near;
 	} rows[] = {
 		{B("listener"), "listeners"}, {B("lsiteners"), "listeners"}, {B("Sites"), "sites"}, {B("site"), "sites"},
-		{B("certs"), NULL}, {B("wfa"), NULL}, {B("waff"), "waf"}, {B("zzzzzzzz"), NULL}, {B(""), NULL},
+		{B("certs"), NULL}, {B("wfa"), "waf"}, {B("fw"), NULL}, {B("waff"), "waf"}, {B("zzzzzzzz"), NULL}, {B(""), NULL},
 	};
 	char far[200];
 
