@@ -21,7 +21,6 @@
 #include "gateway/limit/words.h"
 
 #include <stdatomic.h>
-#include <unistd.h>
 
 enum {
 	WAYS = 8, /* two cache lines, which the hardware fetches together */
@@ -46,7 +45,7 @@ struct bucket {
 struct words {
 	_Alignas(128) _Atomic uint64_t magic;
 	_Atomic uint64_t buckets_n;
-	_Atomic uint64_t evicted;
+	_Atomic uint64_t evicted, claims;
 	struct bucket buckets[];
 };
 
@@ -99,12 +98,12 @@ static uint64_t short_tag(uint64_t tag)
 	return t ? t : 1;
 }
 
-static uint64_t new_claim(uint64_t tag)
+/* The number tells two claims of one tag in one slot apart, whichever process made them. */
+static uint64_t new_claim(struct words *w, uint64_t tag)
 {
-	static uint32_t count;
+	uint64_t number = atomic_fetch_add_explicit(&w->claims, 1, memory_order_relaxed);
 
-	/* Tells two claims of one tag in one slot apart, also by different processes. */
-	return CLAIM | tag | (uint64_t)((++count * 2654435761U ^ (uint32_t)getpid() * 40503U) >> 17 & 0x7fff) << TAG_BITS;
+	return CLAIM | (number << TAG_BITS & ~CLAIM) | tag;
 }
 
 static void pause_briefly(void)
@@ -214,7 +213,7 @@ static struct slot *find_or_claim(struct words *w, struct bucket *b, uint64_t ta
 	if (s)
 		return s;
 	s = victim(b, &old_tag);
-	claim = new_claim(tag);
+	claim = new_claim(w, tag);
 	if (!atomic_compare_exchange_strong(&s->tag, &old_tag, claim))
 		return NULL;
 	if (!begin_anew(w, s, old_tag, claim, now))
