@@ -1,0 +1,478 @@
+/* filter_test.c -- the filter in a real chain, with a real policy and a far end that answers by hand. */
+#include "bed.h"
+
+#include <sys/socket.h>
+
+#include "gateway/base/log.h"
+#include "rules/rules.h"
+
+static struct loop *loop;
+static struct pool *pool;
+static struct waf_shared *shared;
+static struct budget budget;
+static struct arena policies, arena;
+static int near_end[WAF_LANES], far_end[WAF_LANES];
+static struct waf_job seen;
+static char message[WAF_MESSAGE];
+
+static struct request req;
+static struct facts facts;
+static struct chain_run run;
+static bool done, stopped;
+
+static const struct filter *const chain[] = {&rules_filter, NULL};
+static const char *const rulesets[] = {"other", "crs", NULL};
+
+static void gate_done(struct chain_run *r, bool stop)
+{
+	(void)r;
+	done = true;
+	stopped = stop;
+}
+
+static void configure(bool detect_waits)
+{
+	struct rules_config c = {.pool = pool, .queue_ms = 1000, .run_ms = 250, .run_ms_per_kib = 1, .rulesets = rulesets,
+				 .detect_waits = detect_waits, .body_max = 1 << 20};
+
+	rules_configure(&c);
+}
+
+static int open_bed(void **state)
+{
+	struct pool_plan plan = {.worker = 0, .waiting_max = 0, .budget = &budget};
+
+	(void)state;
+	arena_init(&policies, NULL, 4096);
+	arena_init(&arena, NULL, 4096);
+	shared = calloc(1, sizeof *shared);
+	loop = loop_new();
+	for (unsigned i = 0; i < WAF_LANES; i++) {
+		int fd[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
+		plan.lanes[i] = near_end[i] = fd[0];
+		far_end[i] = fd[1];
+	}
+	plan.shared = shared;
+	loop_virtual(loop, 5000000);
+	pool = pool_new(loop, &plan);
+	configure(false);
+	return pool ? 0 : -1;
+}
+
+static int close_bed(void **state)
+{
+	(void)state;
+	pool_free(pool);
+	loop_free(loop);
+	for (unsigned i = 0; i < WAF_LANES; i++) {
+		close(near_end[i]);
+		close(far_end[i]);
+	}
+	free(shared);
+	arena_done(&arena);
+	arena_done(&policies);
+	assert_int_equal(budget.used, 0);
+	return 0;
+}
+
+/* ---- A request ---- */
+
+static void begin(const char *policy_text, const char *target, const char *type, enum http_body body, uint64_t length)
+{
+	struct policy_source from = {.path = "test.yaml", .bytes = slice_of(policy_text)};
+	struct fail findings = {0};
+	const struct policy *policy;
+	struct slice path = slice_of(target), query = SLICE_NONE;
+	size_t mark = slice_find(path, '?');
+
+	if (mark < path.len) {
+		query = slice_after(path, mark + 1);
+		path = slice_first(path, mark);
+	}
+	policy = policy_compile(&policies, &from, &findings);
+	if (!policy) {
+		fail_print(&findings, stderr, true);
+		fail_msg("the policy does not compile");
+	}
+	fail_done(&findings);
+	assert_true(policy_wake(policy));
+	req = (struct request){.method = SLICE("POST"), .host = SLICE("shop.example"), .authority = SLICE("shop.example"),
+			       .path = path, .target = slice_of(target), .query = query, .has_query = query.at, .secure = true,
+			       .body = body, .content_length = length, .port = 443, .minor = 1};
+	fields_add(&req.fields, &arena, SLICE("host"), SLICE("SHOP.example.:443"));
+	if (type)
+		fields_add(&req.fields, &arena, SLICE("content-type"), slice_of(type));
+	facts = (struct facts){.client = {{[10] = 0xff, 0xff, 192, 0, 2, 7}}, .id = SLICE("00112233445566778899aabbccddeeff"),
+			       .site = SLICE("shop"), .policy = policy, .policy_ran = true, .body_max = 1 << 30};
+	facts.policy_facts = (struct policy_facts){.method = req.method, .host = req.host, .path = path, .query = query,
+						   .fields = &req.fields, .ip = facts.client, .arena = &arena};
+	policy_run_init(&facts.policy_run, policy, &facts.policy_facts);
+	done = stopped = false;
+	assert_true(chain_init(&run, loop, chain, &req, &facts, &arena, gate_done, NULL));
+	chain_gate(&run, GATE_REQUEST);
+}
+
+static void body_gate(const struct held *held)
+{
+	done = stopped = false;
+	run.visits[0].held = held;
+	chain_gate(&run, GATE_REQUEST_BODY);
+}
+
+static void end(void)
+{
+	const struct policy *policy = facts.policy;
+
+	chain_done(&run);
+	policy_sleep(policy);
+	loop_turn(loop, 0);
+}
+
+static bool take(unsigned lane)
+{
+	ssize_t n = recv(far_end[lane], message, sizeof message, MSG_DONTWAIT);
+
+	return n > 0 && waf_unpack_job(slice_make(message, (size_t)n), &arena, &seen);
+}
+
+static void answer(unsigned lane, enum waf_result result, uint16_t status, uint32_t score, uint32_t rule)
+{
+	struct waf_answer *a = calloc(1, sizeof *a);
+	struct buf out = {0};
+
+	a->token = seen.token;
+	a->result = result;
+	a->status = status;
+	a->score = score;
+	a->cpu_us = 1234;
+	if (rule)
+		a->hits[a->hits_n++] = (struct waf_hit){rule, 2, 2, SLICE("bad thing"), SLICE("found \"x\""), SLICE("attack-xss")};
+	assert_true(waf_pack_answer(&out, a));
+	assert_true(send(far_end[lane], out.at, buf_len(&out), 0) > 0);
+	buf_done(&out);
+	free(a);
+	loop_turn(loop, 0);
+	loop_turn(loop, 0);
+}
+
+#define ENFORCE "policy: p\nwaf: {mode: enforce, paranoia: 2, threshold: {request: 7, response: 4}}\n"
+#define DETECT "policy: p\nwaf: {mode: detect}\n"
+
+/* ---- Tests ---- */
+
+static void off_asks_nobody(void **state)
+{
+	(void)state;
+	begin("policy: p\nwaf: {mode: off}\n", "/", "text/plain", HTTP_BODY_LENGTH, 10);
+	assert_true(done && !stopped && !take(WAF_SMALL));
+	assert_int_equal(chain_body(&run), BODY_UNSEEN);
+	end();
+}
+
+static void a_head_is_asked_about_at_once(void **state)
+{
+	(void)state;
+	begin(ENFORCE, "/a?b=c", NULL, HTTP_BODY_NONE, 0);
+	assert_false(done);
+	assert_true(take(WAF_SMALL));
+	assert_true(slice_is(seen.target, "/a?b=c") && slice_is(seen.method, "POST") && slice_is(seen.server_name, "shop.example"));
+	assert_int_equal(seen.ruleset, 1);
+	assert_int_equal(seen.mode, WAF_ENFORCE);
+	assert_int_equal(seen.paranoia, 2);
+	assert_int_equal(seen.threshold_request, 7);
+	assert_int_equal(seen.run_ms, 250);
+	assert_false(seen.with_body);
+	assert_true(slice_is(seen.fields.at[0].value, "shop.example")); /* the Host that goes upstream */
+	answer(WAF_SMALL, WAF_ALLOW, 0, 0, 0);
+	assert_true(done && !stopped);
+	assert_int_equal(facts.waf_us, 1234);
+	end();
+}
+
+static void a_denial_stops_the_request(void **state)
+{
+	(void)state;
+	begin(ENFORCE, "/", NULL, HTTP_BODY_NONE, 0);
+	assert_true(take(WAF_SMALL));
+	answer(WAF_SMALL, WAF_DENY, 403, 15, 941100);
+	assert_true(done && stopped);
+	assert_int_equal(run.verdict.reason, REASON_WAF_SCORE);
+	assert_int_equal(run.verdict.status, 403);
+	assert_int_equal(facts.waf_score, 15);
+	assert_int_equal(facts.waf_hits_n, 1);
+	assert_true(slice_is(facts.waf_hits[0].data, "found \"x\""));
+	assert_true(run.record.notes_n == 1 && slice_is(run.record.notes[0].text, "941100 bad thing"));
+	end();
+}
+
+static void content_and_head_are_one_question(void **state)
+{
+	struct held held = {.memory = SLICE("q=1"), .fd = -1, .len = 3};
+
+	(void)state;
+	begin(ENFORCE, "/", "application/x-www-form-urlencoded", HTTP_BODY_LENGTH, 3);
+	assert_true(done && !stopped && !take(WAF_SMALL));
+	assert_int_equal(chain_body(&run), BODY_HELD);
+	assert_int_equal(facts.body_max, 1 << 20);
+	body_gate(&held);
+	assert_false(done);
+	assert_true(take(WAF_SMALL));
+	assert_true(seen.with_body && slice_is(seen.body, "q=1"));
+	answer(WAF_SMALL, WAF_ALLOW, 0, 0, 0);
+	assert_true(done && !stopped);
+	end();
+}
+
+static void long_content_travels_as_a_file(void **state)
+{
+	static char text[WAF_INLINE + 1];
+	struct held held = {.memory = slice_make(text, sizeof text), .fd = -1, .len = sizeof text};
+
+	(void)state;
+	for (unsigned round = 0; round < 2; round++) {
+		begin(ENFORCE, "/", "application/x-www-form-urlencoded", HTTP_BODY_CHUNKED, 0);
+		if (round) {
+			held.fd = bed_file(held.memory, true);
+			held.memory = SLICE_NONE;
+		}
+		body_gate(&held);
+		assert_true(take(WAF_BIG));
+		assert_true(seen.body_outside && seen.body_len == sizeof text);
+		assert_int_equal(seen.run_ms, 250 + 64);
+		answer(WAF_BIG, WAF_DENY, 400, 0, 200002);
+		assert_true(done && stopped);
+		assert_int_equal(run.verdict.reason, REASON_BODY_INVALID);
+		assert_int_equal(run.verdict.status, 400);
+		end();
+	}
+	close(held.fd);
+}
+
+static void too_much_of_something_is_413(void **state)
+{
+	struct held held = {.memory = SLICE("[1]"), .fd = -1, .len = 3};
+
+	(void)state;
+	begin(ENFORCE, "/", "application/json", HTTP_BODY_LENGTH, 3);
+	body_gate(&held);
+	assert_true(take(WAF_SMALL));
+	answer(WAF_SMALL, WAF_DENY, 413, 0, WAF_RULE_BODY);
+	assert_true(stopped);
+	assert_int_equal(run.verdict.reason, REASON_BODY_TOO_LARGE);
+	end();
+}
+
+static void content_that_cannot_be_inspected_is_refused_unread(void **state)
+{
+	(void)state;
+	begin(ENFORCE, "/", "text/plain", HTTP_BODY_LENGTH, 3);
+	assert_true(done && stopped && !take(WAF_SMALL));
+	assert_int_equal(run.verdict.status, 415);
+	end();
+	begin(ENFORCE, "/", "application/json", HTTP_BODY_LENGTH, (1 << 20) + 1);
+	assert_true(done && stopped);
+	assert_int_equal(run.verdict.status, 413);
+	end();
+}
+
+static void a_helper_that_is_lost_decides_by_policy(void **state)
+{
+	static const struct {
+		const char *policy;
+		enum waf_result result;
+		enum reason reason;
+		bool stops;
+	} rows[] = {
+		{ENFORCE, WAF_LOST, REASON_WAF_LOST, true},
+		{ENFORCE, WAF_SHED, REASON_WAF_BUSY, true},
+		{"policy: p\nwaf: {mode: enforce, on_failure: pass}\n", WAF_LOST, REASON_WAF_LOST, false},
+		{"policy: p\nwaf: {mode: enforce, on_failure: pass}\n", WAF_SHED, REASON_WAF_BUSY, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		begin(rows[i].policy, "/", NULL, HTTP_BODY_NONE, 0);
+		assert_true(take(WAF_SMALL));
+		answer(WAF_SMALL, rows[i].result, 0, 0, 0);
+		assert_true(done);
+		assert_int_equal(stopped, rows[i].stops);
+		assert_int_equal(run.record.steps[0].reason, rows[i].reason);
+		assert_int_equal(run.record.steps[0].status, 503);
+		end();
+	}
+}
+
+static void silence_ends_with_the_deadline(void **state)
+{
+	(void)state;
+	begin(ENFORCE, "/", NULL, HTTP_BODY_NONE, 0);
+	loop_virtual(loop, 5000000 + 2090 * 1000);
+	loop_turn(loop, 0);
+	loop_turn(loop, 0);
+	assert_false(done);
+	loop_virtual(loop, 5000000 + 2110 * 1000); /* queue 1000 + 4 x 250 + 100 */
+	loop_turn(loop, 0);
+	loop_turn(loop, 0);
+	assert_true(done && stopped);
+	assert_int_equal(run.verdict.reason, REASON_WAF_LOST);
+	assert_int_equal(pool_outstanding(pool), 0);
+	assert_true(take(WAF_SMALL));
+	end();
+}
+
+static void a_client_that_leaves_takes_its_question_along(void **state)
+{
+	(void)state;
+	begin(ENFORCE, "/", NULL, HTTP_BODY_NONE, 0);
+	assert_int_equal(pool_outstanding(pool), 1);
+	end();
+	assert_int_equal(pool_outstanding(pool), 0);
+	assert_false(done);
+	assert_true(take(WAF_SMALL));
+	answer(WAF_SMALL, WAF_DENY, 403, 9, 941100);
+}
+
+static void a_full_queue_is_busy(void **state)
+{
+	static struct pool_ask filler[WAF_OUTSTANDING];
+
+	(void)state;
+	for (unsigned i = 0; i < WAF_OUTSTANDING; i++) {
+		bed_job(&seen, &arena, "/");
+		assert_true(pool_ask(pool, &filler[i], &seen, -1, 1000));
+	}
+	begin(ENFORCE, "/", NULL, HTTP_BODY_NONE, 0);
+	assert_true(done && stopped);
+	assert_int_equal(run.verdict.reason, REASON_WAF_BUSY);
+	end();
+	for (unsigned i = 0; i < WAF_OUTSTANDING; i++)
+		pool_cancel(pool, &filler[i]);
+	while (take(WAF_SMALL))
+		;
+}
+
+static void detect_lets_go_on_and_records(void **state)
+{
+	(void)state;
+	begin(DETECT, "/", NULL, HTTP_BODY_NONE, 0);
+	assert_true(done && !stopped);
+	assert_true(take(WAF_SMALL));
+	assert_int_equal(seen.mode, WAF_DETECT);
+	answer(WAF_SMALL, WAF_ALLOW, 0, 15, 941100);
+	assert_int_equal(facts.waf_hits_n, 1);
+	assert_int_equal(facts.waf_score, 15);
+	end();
+}
+
+static void detect_logs_what_comes_too_late(void **state)
+{
+	char line[1024];
+	int out[2];
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, out), 0);
+	log_open("test", out[0]);
+	begin(DETECT, "/late\"path", NULL, HTTP_BODY_NONE, 0);
+	assert_true(take(WAF_SMALL));
+	end();
+	answer(WAF_SMALL, WAF_ALLOW, 0, 15, 941100);
+	n = recv(out[1], line, sizeof line - 1, MSG_DONTWAIT);
+	assert_true(n > (ssize_t)sizeof(struct log_head));
+	line[n] = '\0';
+	assert_non_null(strstr(line + sizeof(struct log_head), "[id \"941100\"] [msg \"bad thing\"] [data \"found .x.\"]"));
+	assert_non_null(strstr(line + sizeof(struct log_head), "[uri \"/late.path\"]"));
+	assert_non_null(strstr(line + sizeof(struct log_head), "[unique_id \"00112233445566778899aabbccddeeff\"]"));
+	log_open("test", -1);
+	close(out[0]);
+	close(out[1]);
+}
+
+static void detect_that_waits_says_what_it_would_have_done(void **state)
+{
+	(void)state;
+	configure(true);
+	begin(DETECT, "/", NULL, HTTP_BODY_NONE, 0);
+	assert_false(done);
+	assert_true(take(WAF_SMALL));
+	answer(WAF_SMALL, WAF_ALLOW, 0, 15, 941100);
+	assert_true(done && !stopped);
+	assert_true(run.record.steps[0].would && run.record.steps[0].reason == REASON_WAF_SCORE);
+	end();
+	begin(DETECT, "/", NULL, HTTP_BODY_NONE, 0);
+	assert_true(take(WAF_SMALL));
+	answer(WAF_SMALL, WAF_LOST, 0, 0, 0);
+	assert_true(done && !stopped);
+	end();
+}
+
+static void exclusions_travel_with_the_question(void **state)
+{
+	static const char text[] = "policy: p\n"
+				   "waf:\n"
+				   "  mode: enforce\n"
+				   "  exclude:\n"
+				   "    - {rules: [942100, 942190], target: query.q, why: search, owner: appsec, expires: 2027-02-01}\n"
+				   "    - {tag: attack-xss, why: wiki, owner: appsec, expires: 2027-02-01, when: 'path == \"/wiki\"'}\n";
+
+	(void)state;
+	begin(text, "/", NULL, HTTP_BODY_NONE, 0);
+	assert_true(take(WAF_SMALL));
+	assert_true(seen.exclusions_n >= 2);
+	assert_int_equal(seen.exclusions[0].rule, 942100);
+	for (uint32_t i = 0; i < seen.exclusions_n; i++)
+		assert_true(seen.exclusions[i].rule && seen.exclusions[i].target.len && !seen.exclusions[i].tag.len);
+	end();
+	begin(text, "/wiki", NULL, HTTP_BODY_NONE, 0);
+	assert_true(take(WAF_SMALL));
+	assert_true(slice_is(seen.exclusions[seen.exclusions_n - 1].tag, "attack-xss"));
+	assert_int_equal(seen.exclusions[seen.exclusions_n - 1].target.len, 0);
+	end();
+}
+
+static void every_failing_allocation_is_a_refusal(void **state)
+{
+	(void)state;
+	for (unsigned long n = 1; n < 40; n++) {
+		struct held held = {.memory = SLICE("q=1"), .fd = -1, .len = 3};
+
+		begin(ENFORCE, "/", "application/x-www-form-urlencoded", HTTP_BODY_LENGTH, 3);
+		assert_true(done && !stopped);
+		mem_fail_at(n);
+		body_gate(&held);
+		mem_fail_at(0);
+		if (mem_failed())
+			assert_true(!done || stopped);
+		end();
+		while (take(WAF_SMALL))
+			;
+	}
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_bed, close_bed)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(off_asks_nobody),
+		TEST(a_head_is_asked_about_at_once),
+		TEST(a_denial_stops_the_request),
+		TEST(content_and_head_are_one_question),
+		TEST(long_content_travels_as_a_file),
+		TEST(too_much_of_something_is_413),
+		TEST(content_that_cannot_be_inspected_is_refused_unread),
+		TEST(a_helper_that_is_lost_decides_by_policy),
+		TEST(silence_ends_with_the_deadline),
+		TEST(a_client_that_leaves_takes_its_question_along),
+		TEST(a_full_queue_is_busy),
+		TEST(detect_lets_go_on_and_records),
+		TEST(detect_logs_what_comes_too_late),
+		TEST(detect_that_waits_says_what_it_would_have_done),
+		TEST(exclusions_travel_with_the_question),
+		TEST(every_failing_allocation_is_a_refusal),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
