@@ -62,6 +62,13 @@ struct config_site {
 	const struct policy *policy; /* NULL: none */
 };
 
+/* One name that is served; a wildcard without its star (".example.com"). */
+struct config_host {
+	struct slice name;
+	const struct config_site *site;
+	struct place place;
+};
+
 struct config_ruleset {
 	struct setting_head head; /* key: its name */
 	struct slice path;      /* directory with rules/ *.conf */
@@ -137,6 +144,7 @@ struct config {
 	struct setting_list listeners;    /* struct config_listener; *:443 https and *:80 redirect */
 	struct setting_list certificates; /* struct config_certificate */
 	struct setting_list sites;        /* struct config_site */
+	struct setting_list hosts;        /* struct config_host of all sites, sorted for config_site_of */
 	struct setting_list origins;      /* struct config_origin, those made from urls included */
 	struct setting_list rulesets;     /* struct config_ruleset; `crs` from Debian's package if none */
 	struct setting_list trusted;      /* struct cidr: hops whose X-Forwarded-For is believed */

@@ -51,23 +51,23 @@ void config_listeners(struct config_reader *r, bool given)
 		fail_warn(r->fail, l[0].head.place, "a listener redirects to https, but none serves it");
 }
 
-struct named {
-	struct slice host;
-	const struct config_site *site;
-	struct place place;
-};
-
-static int by_host(const void *a, const void *b)
+static int compare(struct slice a, struct slice b)
 {
-	const struct named *x = a, *y = b;
-	size_t n = x->host.len < y->host.len ? x->host.len : y->host.len;
-	int order = memcmp(x->host.at, y->host.at, n);
+	int order = memcmp(a.at, b.at, a.len < b.len ? a.len : b.len);
+
+	return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct config_host *x = a, *y = b;
+	int order = compare(x->name, y->name);
 
 	if (order)
 		return order;
-	if (x->host.len != y->host.len)
-		return x->host.len < y->host.len ? -1 : 1;
-	return x->place.line < y->place.line ? -1 : x->place.line > y->place.line;
+	if (x->place.line != y->place.line)
+		return x->place.line < y->place.line ? -1 : 1;
+	return (x->place.column > y->place.column) - (x->place.column < y->place.column);
 }
 
 static struct place place_of_host(const struct config_reader *r, const struct config_site *site, unsigned i)
@@ -82,62 +82,73 @@ static struct place place_of_host(const struct config_reader *r, const struct co
 	return hosts->kind == YAML_LIST && i < hosts->n ? hosts->items[i]->place : hosts->place;
 }
 
-void config_sites(struct config_reader *r)
+static bool list_hosts(struct config_reader *r)
 {
 	const struct config_site *site = r->config->sites.at;
-	struct named *all;
+	struct config_host *all;
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < r->config->sites.n; i++)
 		n += site[i].hosts.n;
-	all = ARENA_ARRAY(&r->temp, struct named, n);
-	if (!all) {
-		fail_at(r->fail, r->root->place, "memory is used up while the file is read");
-		return;
-	}
+	all = ARENA_ARRAY(r->arena, struct config_host, n);
+	if (!all)
+		return fail_at(r->fail, r->root->place, "memory is used up while the file is read");
+	r->config->hosts = (struct setting_list){all, n};
 	n = 0;
-	for (unsigned i = 0; i < r->config->sites.n; i++)
+	for (unsigned i = 0; i < r->config->sites.n; i++) {
+		const struct slice *host = site[i].hosts.at;
+
 		for (unsigned k = 0; k < site[i].hosts.n; k++)
-			all[n++] = (struct named){((const struct slice *)site[i].hosts.at)[k], &site[i],
-						  place_of_host(r, &site[i], k)};
-	qsort(all, n, sizeof *all, by_host);
-	for (unsigned i = 1; i < n; i++)
-		if (slice_eq(all[i].host, all[i - 1].host))
-			fail_at(r->fail, all[i].place, "host \"%.*s\" is served twice, first by site \"%.*s\" at line %u; keep one",
-				SLICE_F(all[i].host), SLICE_F(all[i - 1].site->head.key), all[i - 1].place.line);
+			all[n++] = (struct config_host){slice_starts(host[k], SLICE("*.")) ? slice_after(host[k], 1) : host[k],
+							&site[i], place_of_host(r, &site[i], k)};
+	}
+	qsort(all, n, sizeof *all, by_name);
+	return true;
+}
+
+void config_sites(struct config_reader *r)
+{
+	const struct config_host *host;
+
+	if (!list_hosts(r))
+		return;
+	host = r->config->hosts.at;
+	for (unsigned i = 1; i < r->config->hosts.n; i++)
+		if (slice_eq(host[i].name, host[i - 1].name))
+			fail_at(r->fail, host[i].place, "host \"%s%.*s\" is served twice, first by site \"%.*s\" at line %u; keep one",
+				host[i].name.at[0] == '.' ? "*" : "", SLICE_F(host[i].name),
+				SLICE_F(host[i - 1].site->head.key), host[i - 1].place.line);
 }
 
 /* ---- Finding ---- */
 
-/* How well a pattern fits: 0 not at all, more than its length for an exact name. */
-static size_t fits(struct slice pattern, struct slice host)
+static const struct config_site *find(const struct config *c, struct slice name)
 {
-	if (slice_eq(pattern, host))
-		return pattern.len + 1000;
-	if (slice_is(pattern, "*"))
-		return 1;
-	if (pattern.len > 2 && pattern.at[0] == '*' && host.len > pattern.len - 1 &&
-	    slice_ends(host, slice_after(pattern, 1)))
-		return pattern.len;
-	return 0;
+	const struct config_host *host = c->hosts.at;
+	unsigned low = 0, high = c->hosts.n;
+
+	while (low < high) {
+		unsigned middle = low + (high - low) / 2;
+		int order = compare(name, host[middle].name);
+
+		if (!order)
+			return host[middle].site;
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return NULL;
 }
 
 const struct config_site *config_site_of(const struct config *c, struct slice host)
 {
-	const struct config_site *site = c->sites.at, *best = NULL;
-	size_t best_fit = 0;
+	/* A name that begins with a dot would find the wildcard itself. */
+	const struct config_site *site = host.len && host.at[0] != '.' ? find(c, host) : NULL;
 
-	for (unsigned i = 0; i < c->sites.n; i++) {
-		const struct slice *pattern = site[i].hosts.at;
-
-		for (unsigned k = 0; k < site[i].hosts.n; k++) {
-			size_t fit = fits(pattern[k], host);
-
-			if (fit > best_fit) {
-				best_fit = fit;
-				best = &site[i];
-			}
-		}
-	}
-	return best;
+	/* Behind the first dot stands the longest wildcard. */
+	for (size_t i = 1; !site && i < host.len; i++)
+		if (host.at[i] == '.')
+			site = find(c, slice_after(host, i));
+	return site ? site : find(c, SLICE("*"));
 }

@@ -280,6 +280,8 @@ static const struct broken {
 	{LISTEN "sites: {a: {hosts: {x: y}, origin: 'http://10.0.0.1'}}\n", 2, 20, "must be text, not a mapping"},
 	{LISTEN "sites:\n  a: {hosts: [x, y], origin: 'http://10.0.0.1'}\n  b: {hosts: [z, y], origin: 'http://10.0.0.1'}\n", 4, 18,
 	 "host \"y\" is served twice, first by site \"a\" at line 3"},
+	{LISTEN "sites: {a: {hosts: ['*.x', '*.x'], origin: 'http://10.0.0.1'}}\n", 2, 28, "host \"*.x\" is served twice"},
+	{LISTEN "sites: {a: {hosts: ['*', '*'], origin: 'http://10.0.0.1'}}\n", 2, 26, "host \"*\" is served twice"},
 	{LISTEN "sites: {a: {hosts: [x, x], origin: 'http://10.0.0.1'}}\n", 2, 24, "served twice, first by site \"a\""},
 	{LISTEN "sites: {Shop: {hosts: x, origin: 'http://10.0.0.1'}}\n", 2, 9, "is not a name"},
 
@@ -482,6 +484,7 @@ static void test_the_site_of_a_host(void **state)
 		{"shop.example", "exact"}, {"a.shop.example", "star"}, {"b.a.shop.example", "star"},
 		{"x.deep.shop.example", "deep"}, {"deep.shop.example", "star"}, {"xshop.example", "rest"},
 		{".shop.example", "rest"}, {"example", "rest"}, {"", "rest"}, {"[::1]", "six"}, {"a.b.other", "rest"},
+		{".", "rest"}, {"shop.example.", "rest"}, {"shop.exampl", "rest"}, {"*", "rest"}, {"a..shop.example", "star"},
 	};
 	struct bed b;
 
