@@ -198,8 +198,8 @@ ssize_t tls_write(struct tls *t, const void *at, size_t n)
 	size_t put, sent = 0;
 	int error;
 
-	if (t->broken)
-		return -2;
+	if (t->broken || !n)
+		return t->broken ? -2 : 0;
 	t->full = false;
 	tls_queue_clear();
 	while (sent < n) {
@@ -213,6 +213,7 @@ ssize_t tls_write(struct tls *t, const void *at, size_t n)
 		break_it(t);
 		return -2;
 	}
+	t->mid_record = sent < n;
 	return (ssize_t)sent;
 }
 
@@ -225,7 +226,8 @@ bool tls_pending(const struct tls *t)
 
 void tls_shutdown(struct tls *t)
 {
-	if (t->broken || !t->done)
+	/* Once: the second time OpenSSL would read, waiting for the peer's. */
+	if (t->broken || !t->done || t->mid_record || (SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN))
 		return;
 	t->full = false;
 	tls_queue_clear();

@@ -34,6 +34,7 @@ struct tls {
 	bool drained;      /* the socket is empty until tls_readable() */
 	bool starved;      /* OpenSSL asked for more than there was */
 	bool full;         /* the socket takes no more in this call */
+	bool mid_record;   /* the last write was cut short inside a record */
 	bool peer_closed;  /* short reads say nothing any more */
 	bool ended;        /* recv said 0 */
 	bool done;         /* handshake complete */

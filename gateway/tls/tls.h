@@ -90,7 +90,8 @@ ssize_t tls_write(struct tls *t, const void *at, size_t n);
 /* Another tls_read may bring bytes without a new event of the socket: some wait inside, or the socket
  * was not drained.  False after every tls_read that answered 0. */
 bool tls_pending(const struct tls *t);
-/* Send close_notify, best effort.  Not in the middle of a write that was AGAIN. */
+/* Send close_notify, best effort: in the middle of a write that was AGAIN nothing is sent.  May be
+ * called again; reading may go on. */
 void tls_shutdown(struct tls *t);
 
 struct slice tls_sni(const struct tls *t);     /* lower case, no dot at the end; at NULL: none was sent */

@@ -302,6 +302,54 @@ static void a_full_socket_resumes_where_it_stopped(void **state)
 	free(seen);
 }
 
+static void the_end_is_said_once_and_reading_goes_on(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(versions); i++) {
+		struct link l;
+		char b[8];
+
+		link_open(&l, versions[i]);
+		assert_int_equal(SSL_write(l.theirs, "late", 4), 4);
+		tls_shutdown(l.ours);
+		tls_shutdown(l.ours);
+		assert_true(has_input(l.fd[0])); /* nothing was read on the side */
+		assert_int_equal(tls_read(l.ours, b, sizeof b), 4);
+		assert_int_equal(their_read(&l, b, sizeof b), 0);
+		assert_false(has_input(l.fd[1])); /* one close_notify */
+		link_done(&l);
+	}
+}
+
+/* Nothing may be put between the two halves of a record. */
+static void the_end_waits_for_the_record(void **state)
+{
+	static char data[100000], seen[sizeof data];
+	struct link l;
+	ssize_t put = 0, got = 0, r;
+	int small = 5000;
+
+	(void)state;
+	link_open(&l, TLS1_3_VERSION);
+	setsockopt(l.fd[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+	put = tls_write(l.ours, data, sizeof data);
+	assert_true(put >= 0 && put < (ssize_t)sizeof data);
+	tls_shutdown(l.ours);
+	for (int i = 0; i < 100 && got < (ssize_t)sizeof data; i++) {
+		while ((r = their_read(&l, seen, sizeof seen)) > 0)
+			got += r;
+		assert_int_equal(SSL_get_shutdown(l.theirs), 0);
+		r = tls_write(l.ours, data + put, sizeof data - (size_t)put);
+		assert_true(r >= 0);
+		put += r;
+	}
+	assert_int_equal(got, sizeof data);
+	tls_shutdown(l.ours);
+	assert_int_equal(their_read(&l, seen, sizeof seen), 0);
+	assert_int_equal(SSL_get_shutdown(l.theirs), SSL_RECEIVED_SHUTDOWN);
+	link_done(&l);
+}
+
 static void a_write_to_nobody_is_broken(void **state)
 {
 	struct link l;
@@ -390,6 +438,8 @@ int main(void)
 		cmocka_unit_test(a_peer_may_leave_at_any_point),
 		cmocka_unit_test(the_end_is_orderly_or_not),
 		cmocka_unit_test(a_full_socket_resumes_where_it_stopped),
+		cmocka_unit_test(the_end_is_said_once_and_reading_goes_on),
+		cmocka_unit_test(the_end_waits_for_the_record),
 		cmocka_unit_test(a_write_to_nobody_is_broken),
 		cmocka_unit_test(renegotiation_ends_the_connection),
 		cmocka_unit_test(key_updates_are_followed_but_not_for_ever),
