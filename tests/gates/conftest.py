@@ -151,7 +151,7 @@ def countries():
     path = Path(tempfile.mkdtemp(prefix="portcullis-geoip."))
     path.chmod(0o755)
     number = lambda text: sum(int(o) << s for o, s in zip(text.split("."), (24, 16, 8, 0)))
-    (path / "geoip").write_text("%d,%d,DE\n%d,%d,KP\n" % (number("198.51.100.0"), number("198.51.100.255"),
+    (path / "geoip").write_text("# Generated: Thu, 25 Jun 2026 04:33:59 GMT\n%d,%d,DE\n%d,%d,KP\n" % (number("198.51.100.0"), number("198.51.100.255"),
                                                         number("203.0.113.0"), number("203.0.113.255")))
     (path / "geoip6").write_text("2001:db8:1::,2001:db8:1:ffff:ffff:ffff:ffff:ffff,SY\n")
     out = path / "country.mmdb"

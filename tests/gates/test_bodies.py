@@ -142,12 +142,13 @@ def test_too_much_content_is_413_and_not_forwarded_whole(rig, coded):
     assert len(rig.origin.requests) == before
 
 
-def test_the_length_alone_is_enough_for_413(rig):
-    before = rig.origin.bytes_seen()
-    with rig.client() as c:
-        c.send(request("/up", "shop.example.com", TEXT, "Content-Length: 9223372036854775807", method="POST"))
+@pytest.mark.parametrize("length", [(1 << 30) + 1, (1 << 63) - 1])
+def test_the_length_alone_is_enough_for_413(gateway, origin, length):
+    g = gateway(origin=origin)
+    with g.client() as c:
+        c.send(request("/up", "shop.example.com", TEXT, "Content-Length: %d" % length, method="POST"))
         assert c.read().status in (400, 413)
-    assert rig.origin.bytes_seen() == before
+    assert origin.bytes_seen() == 0
 
 
 def test_an_early_answer_reaches_the_client_and_the_connection_ends_or_is_drained(rig):

@@ -95,9 +95,10 @@ def test_hop_by_hop_fields_of_the_origin_end_at_the_gateway(rig):
         assert answer.all(name) == [], name
 
 
-@pytest.mark.parametrize("line", ["X_Auth_User: root", "X.Auth.User: root", "X-Auth-User : root", "X_Forwarded_For: 1.1.1.1",
-                                  "Content_Length: 5", "X-Auth-User\0: root"])
-def test_look_alike_names_are_refused(rig, line):
+@pytest.mark.parametrize("line", ["X_Forwarded_For: 1.1.1.1", "X.Forwarded.For: 1.1.1.1", "X-Forwarded_For: 1.1.1.1", "X_Real_IP: 1.1.1.1",
+                                  "X_Request_Id: x", "Content_Length: 5", "Transfer.Encoding: chunked", "X-Auth-User : root",
+                                  "X-Auth-User\0: root", "X-Auth\xadUser: root"])
+def test_names_that_pass_for_another_are_refused(rig, line):
     before = rig.origin.bytes_seen()
     assert rig.get("/", "shop.example.com", line).status == 400
     assert rig.origin.bytes_seen() == before

@@ -207,7 +207,7 @@ def test_no_role_can_gain_privileges_or_leave_a_core(gateway, origin):
     ("sites: {shop: {hosts: ['*'], origin: 'http://127.0.0.1:9', polcy: shop}}\n", "portcullis.yaml:1:", "policy"),
     ("client: {head: soon}\n", "portcullis.yaml:1:", "soon"),
     ("client: {head: 10s, head: 11s}\n", "portcullis.yaml:1:", "head"),
-    ("processes: {workers: -1}\n", "portcullis.yaml:1:", "workers"),
+    ("processes: {workers: -1}\n", "portcullis.yaml:1:22", "auto"),
     ("logs: {level: loud}\n", "portcullis.yaml:1:", "level"),
     ("a: &x 1\n", "portcullis.yaml:1:", ""),
     ("sites: {shop: {hosts: ['*'], origin: 'gopher://x'}}\n", "portcullis.yaml:1:", ""),
