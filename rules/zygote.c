@@ -37,7 +37,8 @@ enum {
 	RETRY_FIRST_MS = 10, RETRY_MOST_MS = 2000,
 };
 
-#define ADDRESS_SPACE (1ull << 30)
+/* Libraries, rules, a region of small blocks (heap.c), and room to judge. */
+#define ADDRESS_SPACE (1280ull << 20)
 
 struct child {
 	pid_t pid; /* 0: none now */
