@@ -131,7 +131,7 @@ static bool compile_all(struct compile *c, const struct file_text *t)
 	ok = ok && rules_reachable(c);
 	ok &= tests_check(c, t);
 	keep_names(c);
-	return ok && c->policy->sets;
+	return ok && (c->policy->sets || compile_memory(c));
 }
 
 static bool begin(struct compile *c, struct arena *a, const struct policy_source *from, struct fail *f)

@@ -144,6 +144,17 @@ static bool read_asn(struct slice text, struct value *out, const char **why)
 	return true;
 }
 
+/* A wide IPv6 network that the form of IPv4 addresses would fall into. */
+static bool covers_v4(const struct cidr *net)
+{
+	static const struct addr v4 = {{[10] = 0xff, [11] = 0xff}};
+
+	for (unsigned bit = 0; bit < net->bits && bit < 96; bit++)
+		if ((net->base.b[bit / 8] ^ v4.b[bit / 8]) >> (7 - bit % 8) & 1)
+			return false;
+	return net->bits < 96;
+}
+
 static bool read_ip(struct slice text, struct value *out, const char **why)
 {
 	static const struct addr v4_all = {{[10] = 0xff, [11] = 0xff}};
@@ -152,8 +163,8 @@ static bool read_ip(struct slice text, struct value *out, const char **why)
 
 	if (!cidr_parse(text, &net, why))
 		return false;
-	if (net.bits < 96 && cidr_has(&net, &v4_all) && net.bits)
-		return fail(why, "it holds every IPv4 address");
+	if (net.bits && covers_v4(&net))
+		return fail(why, "no network so wide is allowed; it would hold every IPv4 address");
 	if (net.bits == 0 || (net.bits == 96 && addr_compare(&net.base, &v4_all) == 0))
 		return fail(why, "everybody; leave the test out instead");
 	if (net.bits == 128 && (addr_compare(&net.base, &none) == 0 || addr_compare(&net.base, &none_v4) == 0))

@@ -21,8 +21,12 @@ static const struct expr *make_kids(struct parser *p, enum op op, const struct e
 	const struct expr **copy = (const struct expr **)arena_take(p->c->arena, n * sizeof *kids);
 	struct expr *x = make(p, op);
 
-	if (!x || !copy)
+	if (!x)
 		return NULL;
+	if (!copy) {
+		compile_memory(p->c);
+		return NULL;
+	}
 	memcpy(copy, kids, n * sizeof *kids);
 	x->kids = copy;
 	x->n = (uint16_t)n;

@@ -7,6 +7,15 @@
 
 enum { SET_FILE_MAX = 256 << 20, SET_FILE_MISTAKES = 10 };
 
+static struct set *built(struct compile *c, struct set_builder *b)
+{
+	struct set *s = set_built(c->arena, b);
+
+	if (!s)
+		compile_memory(c);
+	return s;
+}
+
 /* ---- Inline lists: the items say the type ---- */
 
 static enum type guess(struct slice item)
@@ -75,7 +84,7 @@ static struct set *read_list(struct compile *c, const struct yaml_node *list)
 		mem_give(NULL, b.at, b.cap * sizeof *b.at);
 		return NULL;
 	}
-	return set_built(c->arena, &b);
+	return built(c, &b);
 }
 
 /* ---- Lists in files: one item a line, `#` begins a comment ---- */
@@ -139,7 +148,7 @@ static struct set *read_file(struct compile *c, const struct yaml_node *node, st
 			fail_at(c->fail, node->place, "%s has %zu items, fewer than the %lld of `min`", path.at, b.n,
 				(long long)t.min);
 		else
-			s = set_built(c->arena, &b);
+			s = built(c, &b);
 	}
 	mem_give(NULL, b.at, b.cap * sizeof *b.at);
 	arena_done(&scratch);
