@@ -156,10 +156,19 @@ void exchange_refuse(struct exchange *x, enum reason why, unsigned status, const
 
 /* ---- Judging ---- */
 
+/* The length alone says that it is too much. */
+static bool announced_too_large(const struct exchange *x)
+{
+	return x->req.body == HTTP_BODY_LENGTH && !x->held && x->facts.body_max &&
+	       x->req.content_length > x->facts.body_max;
+}
+
 static void go_on(struct exchange *x)
 {
 	if (x->chain.record.deciding >= 0)
 		answer(x, &x->chain.verdict);
+	else if (announced_too_large(x))
+		exchange_refuse(x, REASON_BODY_TOO_LARGE, 0, "the content is larger than allowed");
 	else if (x->chain.gate == GATE_REQUEST && !x->held && x->req.body != HTTP_BODY_NONE &&
 		 chain_body(&x->chain) == BODY_HELD) {
 		x->state = EXCHANGE_COLLECTING;
@@ -312,11 +321,6 @@ void exchange_body_broken(struct exchange *x, enum reason why, const char *detai
 
 static void forward(struct exchange *x)
 {
-	if (x->req.body == HTTP_BODY_LENGTH && !x->held && x->facts.body_max &&
-	    x->req.content_length > x->facts.body_max) {
-		exchange_refuse(x, REASON_BODY_TOO_LARGE, 0, "the content is larger than allowed");
-		return;
-	}
 	if (x->expecting)
 		x->front->go_ahead(x);
 	x->expecting = false;

@@ -1,0 +1,78 @@
+/* spool_test.c -- held content reads back as it came, within its quota. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <unistd.h>
+
+#include "gateway/proxy/spool.h"
+
+static void content_of_any_length_reads_back(void **state)
+{
+	static const size_t lengths[] = {0, 1, 1000, SPOOL_MEMORY, SPOOL_MEMORY + 1, 300000};
+	static char from[300000], to[300000];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof from; i++)
+		from[i] = (char)(i * 7 + i / 251);
+	for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++) {
+		struct budget memory = {0}, quota = {.limit = 1 << 20};
+		struct spool s;
+		struct held held;
+		uint64_t got = 0;
+
+		spool_init(&s, &memory, &quota);
+		for (size_t at = 0; at < lengths[k];) {
+			size_t n = (size_t)rand() % 40000 + 1;
+
+			n = n > lengths[k] - at ? lengths[k] - at : n;
+			assert_true(spool_put(&s, slice_make(from + at, n)));
+			at += n;
+		}
+		assert_true(spool_close(&s));
+		spool_held(&s, &held);
+		assert_int_equal(held.len, lengths[k]);
+		assert_int_equal(held.fd >= 0, lengths[k] > SPOOL_MEMORY);
+		while (got < lengths[k]) {
+			ssize_t n = spool_read(&s, got, to + got, 9973);
+
+			assert_true(n > 0);
+			got += (uint64_t)n;
+		}
+		assert_int_equal(spool_read(&s, got, to, 1), 0);
+		assert_memory_equal(from, to, lengths[k]);
+		if (held.fd >= 0)
+			assert_int_equal(write(held.fd, "x", 1), -1);
+		spool_done(&s);
+		assert_int_equal(memory.used, 0);
+		assert_int_equal(quota.used, 0);
+	}
+}
+
+static void the_quota_is_an_end(void **state)
+{
+	struct budget memory = {0}, quota = {.limit = 100000};
+	static char piece[50000];
+	struct spool s;
+
+	(void)state;
+	spool_init(&s, &memory, &quota);
+	assert_true(spool_put(&s, slice_make(piece, sizeof piece)));
+	assert_true(spool_put(&s, slice_make(piece, sizeof piece)));
+	assert_false(spool_put(&s, slice_make(piece, 1)));
+	spool_done(&s);
+	assert_int_equal(quota.used, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(content_of_any_length_reads_back),
+		cmocka_unit_test(the_quota_is_an_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
