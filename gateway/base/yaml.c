@@ -11,6 +11,11 @@
 
 enum { DEPTH = 32, NODES = 200000 };
 
+/* libyaml counts characters, we need bytes. */
+struct cursor {
+	size_t index, byte;
+};
+
 struct reader {
 	yaml_parser_t parser;
 	struct arena *arena;
@@ -18,7 +23,7 @@ struct reader {
 	struct slice bytes;
 	struct fail *fail;
 	unsigned nodes;
-	size_t index, byte; /* libyaml counts characters: the last one looked up, and its byte */
+	struct cursor now, from; /* the last place looked up, and where the last node began */
 	size_t told;
 };
 
@@ -34,18 +39,21 @@ static struct place place_of(const struct reader *r, const yaml_mark_t *mark)
 	return (struct place){r->file, (uint32_t)mark->line + 1, (uint32_t)mark->column + 1};
 }
 
-/* Marks come in rising order, so the whole file is walked about once. */
+/* Marks rise, but for a node that is asked for twice: the whole file is walked about once. */
 static size_t byte_of(struct reader *r, const yaml_mark_t *mark)
 {
-	if (mark->index < r->index)
-		r->index = r->byte = 0;
-	while (r->index < mark->index && r->byte < r->bytes.len) {
+	static const struct cursor first;
+	struct cursor *at = &r->now;
+
+	if (mark->index < at->index)
+		*at = mark->index >= r->from.index ? r->from : first;
+	while (at->index < mark->index && at->byte < r->bytes.len) {
 		do
-			r->byte++;
-		while (r->byte < r->bytes.len && ((unsigned char)r->bytes.at[r->byte] & 0xc0) == 0x80);
-		r->index++;
+			at->byte++;
+		while (at->byte < r->bytes.len && ((unsigned char)r->bytes.at[at->byte] & 0xc0) == 0x80);
+		at->index++;
 	}
-	return r->byte;
+	return at->byte;
 }
 
 static bool no_memory(struct reader *r)
@@ -127,9 +135,10 @@ static void refuse_properties(struct reader *r, const yaml_event_t *event, const
 
 static struct yaml_near near_of(struct reader *r, const yaml_event_t *event, bool in_flow)
 {
-	size_t start = byte_of(r, &event->start_mark), end = byte_of(r, &event->end_mark);
+	size_t start = byte_of(r, &event->start_mark);
 
-	return (struct yaml_near){r->bytes, start, end, in_flow, &r->told, r->fail};
+	r->from = r->now;
+	return (struct yaml_near){r->bytes, start, byte_of(r, &event->end_mark), in_flow, &r->told, r->fail};
 }
 
 static struct yaml_node *read_scalar(struct reader *r, const yaml_event_t *event, struct yaml_near *near)

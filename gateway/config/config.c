@@ -54,7 +54,7 @@ static bool read_settings(struct config_reader *r)
 static void find_redis(struct config_reader *r)
 {
 	struct config_redis *redis = &r->config->redis;
-	struct place place = config_place(r, "redis", SLICE_NONE, "address");
+	struct place place = config_place(r, "redis", CONFIG_ITSELF, "address");
 	struct slice text = redis->address_text, url;
 	struct config_server as_url = {0};
 	struct fail own = {0};

@@ -70,16 +70,11 @@ static int by_name(const void *a, const void *b)
 	return (x->place.column > y->place.column) - (x->place.column < y->place.column);
 }
 
-static struct place place_of_host(const struct config_reader *r, const struct config_site *site, unsigned i)
+static struct place place_of_host(const struct config_reader *r, unsigned site, unsigned i)
 {
-	const struct yaml_node *all = yaml_get(r->root, "sites"), *hosts = NULL;
+	const struct yaml_node *hosts = yaml_get(yaml_get(r->root, "sites")->items[site], "hosts");
 
-	for (unsigned k = 0; all && k < all->n; k++)
-		if (slice_eq(all->keys[k]->text, site->head.key))
-			hosts = yaml_get(all->items[k], "hosts");
-	if (!hosts)
-		return site->head.place;
-	return hosts->kind == YAML_LIST && i < hosts->n ? hosts->items[i]->place : hosts->place;
+	return hosts->kind == YAML_LIST ? hosts->items[i]->place : hosts->place;
 }
 
 static bool list_hosts(struct config_reader *r)
@@ -100,7 +95,7 @@ static bool list_hosts(struct config_reader *r)
 
 		for (unsigned k = 0; k < site[i].hosts.n; k++)
 			all[n++] = (struct config_host){slice_starts(host[k], SLICE("*.")) ? slice_after(host[k], 1) : host[k],
-							&site[i], place_of_host(r, &site[i], k)};
+							&site[i], place_of_host(r, i, k)};
 	}
 	qsort(all, n, sizeof *all, by_name);
 	return true;

@@ -10,28 +10,16 @@
 
 enum { PEM_MOST = 1 << 20, PASSWORD_MOST = 512, RULES_MOST = 16 << 20 };
 
-struct place config_place(const struct config_reader *r, const char *top, struct slice key, const char *field)
+struct place config_place(const struct config_reader *r, const char *top, int i, const char *field)
 {
 	const struct yaml_node *at = yaml_get(r->root, top), *inner;
 
 	if (!at)
 		return r->root->place;
-	for (unsigned i = 0; key.at && at->kind == YAML_MAP && i < at->n; i++) {
-		if (slice_eq(at->keys[i]->text, key)) {
-			at = at->items[i];
-			break;
-		}
-	}
+	if (i >= 0 && at->kind != YAML_SCALAR && i < (int)at->n)
+		at = at->items[i];
 	inner = field ? yaml_get(at, field) : NULL;
 	return inner ? inner->place : at->place;
-}
-
-static struct place item_place(const struct config_reader *r, const char *top, unsigned i, const char *field)
-{
-	const struct yaml_node *list = yaml_get(r->root, top);
-	const struct yaml_node *value = list && i < list->n ? yaml_get(list->items[i], field) : NULL;
-
-	return value ? value->place : r->root->place;
 }
 
 /* A secret that others on the machine can read is one no longer. */
@@ -58,8 +46,8 @@ void config_certificates(struct config_reader *r)
 	}
 	r->secrets->pems_n = n;
 	for (unsigned i = 0; i < n; i++) {
-		struct place certificate = item_place(r, "certificates", i, "certificate");
-		struct place key = item_place(r, "certificates", i, "key");
+		struct place certificate = config_place(r, "certificates", (int)i, "certificate");
+		struct place key = config_place(r, "certificates", (int)i, "key");
 		struct slice *pem = &r->secrets->pems[i].certificate, *secret = &r->secrets->pems[i].key;
 
 		r->secrets->pems[i].place = one[i].head.place;
@@ -83,7 +71,7 @@ void config_ca_files(struct config_reader *r)
 		return;
 	}
 	for (unsigned i = 0; i < r->config->origins.n; i++) {
-		struct place place = config_place(r, "origins", o[i].head.key, "tls_ca");
+		struct place place = config_place(r, "origins", (int)i, "tls_ca");
 		struct slice *ca = &r->secrets->origin_ca[i];
 
 		if (!o[i].tls_ca.len || !yaml_load(r->secret, o[i].tls_ca.at, PEM_MOST, ca, r->fail, place))
@@ -99,15 +87,15 @@ void config_ca_files(struct config_reader *r)
 void config_passwords(struct config_reader *r)
 {
 	const struct config_redis *redis = &r->config->redis;
-	struct place place = config_place(r, "redis", SLICE_NONE, "password_file");
+	struct place place = config_place(r, "redis", CONFIG_ITSELF, "password_file");
 	struct slice *password = &r->secrets->redis_password;
 
 	if (r->config->cluster_secret_file.len)
 		warn_if_open(r, r->config->cluster_secret_file.at,
-			     config_place(r, "cluster_secret_file", SLICE_NONE, NULL));
+			     config_place(r, "cluster_secret_file", CONFIG_ITSELF, NULL));
 	if (!redis->password_file.len) {
 		if (redis->user.len)
-			fail_at(r->fail, config_place(r, "redis", SLICE_NONE, "user"),
+			fail_at(r->fail, config_place(r, "redis", CONFIG_ITSELF, "user"),
 				"redis.user needs redis.password_file");
 		return;
 	}
@@ -162,12 +150,12 @@ static bool hash_path(struct config_reader *r, const char *path, struct place pl
 }
 
 /* Beside the rules; where Debian keeps its own, in /etc. */
-static void find_setup(struct config_reader *r, struct config_ruleset *set, struct place place)
+static void find_setup(struct config_reader *r, struct config_ruleset *set, int i, struct place place)
 {
 	static const char *const beside[] = {"crs-setup.conf", "crs-setup.conf.example"};
 
-	for (unsigned i = 0; !set->setup.len && i < 2; i++) {
-		struct slice path = arena_print(r->arena, "%.*s/%s", SLICE_F(set->path), beside[i]);
+	for (unsigned k = 0; !set->setup.len && k < 2; k++) {
+		struct slice path = arena_print(r->arena, "%.*s/%s", SLICE_F(set->path), beside[k]);
 
 		if (path.at && access(path.at, F_OK) == 0)
 			set->setup = path;
@@ -178,12 +166,12 @@ static void find_setup(struct config_reader *r, struct config_ruleset *set, stru
 		fail_at(r->fail, place, "ruleset \"%.*s\": neither crs-setup.conf nor crs-setup.conf.example in %s; name it with setup",
 			SLICE_F(set->head.key), set->path.at);
 	else
-		hash_path(r, set->setup.at, config_place(r, "rulesets", set->head.key, "setup"));
+		hash_path(r, set->setup.at, config_place(r, "rulesets", i, "setup"));
 }
 
-static void check_ruleset(struct config_reader *r, struct config_ruleset *set)
+static void check_ruleset(struct config_reader *r, struct config_ruleset *set, int number)
 {
-	struct place place = config_place(r, "rulesets", set->head.key, "path");
+	struct place place = config_place(r, "rulesets", number, "path");
 	const struct slice *before = set->before.at;
 	unsigned rules = 0;
 	const char **names;
@@ -203,9 +191,9 @@ static void check_ruleset(struct config_reader *r, struct config_ruleset *set)
 			SLICE_F(set->head.key), set->path.at);
 		return;
 	}
-	find_setup(r, set, place);
+	find_setup(r, set, number, place);
 	for (unsigned i = 0; i < set->before.n; i++)
-		hash_path(r, before[i].at, config_place(r, "rulesets", set->head.key, "before"));
+		hash_path(r, before[i].at, config_place(r, "rulesets", number, "before"));
 }
 
 void config_rulesets(struct config_reader *r)
@@ -226,14 +214,14 @@ void config_rulesets(struct config_reader *r)
 	}
 	/* Debian's rules need not be there when nobody inspects. */
 	for (unsigned i = 0; (given || c->waf_used) && i < c->rulesets.n; i++)
-		check_ruleset(r, &set[i]);
+		check_ruleset(r, &set[i], (int)i);
 }
 
 /* ---- Databases ---- */
 
 static void check_database(struct config_reader *r, struct slice path, const char *field)
 {
-	struct place place = config_place(r, "geoip", SLICE_NONE, field);
+	struct place place = config_place(r, "geoip", CONFIG_ITSELF, field);
 	struct fail own = {0};
 	int fd;
 

@@ -52,7 +52,7 @@ void config_hash_end(struct config_hash *h, uint8_t out[32])
 /* A secret of the operator's own; must be worth the name. */
 static void from_file(struct config_reader *r, struct config_hash *h)
 {
-	struct place place = config_place(r, "cluster_secret_file", SLICE_NONE, NULL);
+	struct place place = config_place(r, "cluster_secret_file", CONFIG_ITSELF, NULL);
 	struct slice bytes;
 
 	if (!yaml_load(&r->temp, r->config->cluster_secret_file.at, SECRET_MOST, &bytes, r->fail, place))
@@ -76,7 +76,7 @@ static void from_config(struct config_reader *r, struct config_hash *h)
 	for (unsigned i = 0; i < c->sites.n; i++)
 		add(h, site[i].policy_name);
 	if (c->redis.present) {
-		fail_warn(r->fail, config_place(r, "redis", SLICE_NONE, NULL),
+		fail_warn(r->fail, config_place(r, "redis", CONFIG_ITSELF, NULL),
 			  "the counters' names in Redis are keyed with what anyone can guess; set cluster_secret_file, the "
 			  "same file on every node");
 		return;

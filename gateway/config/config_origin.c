@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 
+#include "gateway/base/hash.h"
 #include "gateway/base/text.h"
 #include "gateway/config/config_parts.h"
 
@@ -192,10 +193,9 @@ static void find_server(struct config_reader *r, struct config_server *server, s
 		refuse_loop(r, server, place);
 }
 
-static struct config_origin *origin_of_url(struct config_reader *r, struct config_site *site,
-					   struct config_origin *origin)
+static bool origin_of_url(struct config_reader *r, const struct config_site *site, struct place place,
+			  struct config_origin *origin)
 {
-	struct place place = config_place(r, "sites", site->head.key, "origin");
 	struct config_server *server = ARENA_NEW(r->arena, struct config_server);
 	struct setting_reader reader = {.arena = r->arena, .fail = r->fail, .directory = r->directory};
 	const struct setting *table = NULL;
@@ -203,34 +203,39 @@ static struct config_origin *origin_of_url(struct config_reader *r, struct confi
 	for (const struct setting *s = config_table; s->key; s++)
 		if (strcmp(s->key, "origins") == 0)
 			table = s->each->table;
-	if (!server || !setting_defaults(&reader, table, origin)) {
-		fail_at(r->fail, place, "memory is used up while the file is read");
-		return NULL;
-	}
+	if (!server || !setting_defaults(&reader, table, origin))
+		return fail_at(r->fail, place, "memory is used up while the file is read");
 	origin->head = (struct setting_head){site->origin_text, place};
 	origin->servers = (struct setting_list){server, 1};
 	server->head.place = place;
 	server->weight = 1;
 	server->url = site->origin_text;
-	return config_read_url(r->fail, place, server->url, server) ? origin : NULL;
+	return config_read_url(r->fail, place, server->url, server);
 }
 
-static const struct config_origin *find_origin(const struct config *c, struct slice name)
+/* Origins by name, while sites look for theirs. */
+struct names {
+	struct config_origin **slot;
+	size_t mask;
+	struct hash_seed seed;
+};
+
+/* Where the origin of that name is, or would be. */
+static struct config_origin **find_origin(const struct names *n, struct slice name)
 {
-	const struct config_origin *o = c->origins.at;
+	size_t i = hash_bytes(&n->seed, name.at, name.len) & n->mask;
 
-	for (unsigned i = 0; i < c->origins.n; i++)
-		if (slice_eq(o[i].head.key, name))
-			return &o[i];
-	return NULL;
+	while (n->slot[i] && !slice_eq(n->slot[i]->head.key, name))
+		i = (i + 1) & n->mask;
+	return &n->slot[i];
 }
 
-static void unknown_origin(struct config_reader *r, const struct config_site *site, unsigned declared)
+static void unknown_origin(struct config_reader *r, const struct config_site *site, struct place place,
+			   unsigned declared)
 {
 	const struct config_origin *o = r->config->origins.at;
 	const char **names = ARENA_ARRAY(&r->temp, const char *, declared + 1);
 	struct slice text = site->origin_text;
-	struct place place = config_place(r, "sites", site->head.key, "origin");
 	const char *near = NULL;
 
 	if (names) {
@@ -249,17 +254,26 @@ static void unknown_origin(struct config_reader *r, const struct config_site *si
 			SLICE_F(site->head.key), SLICE_F(text));
 }
 
-static bool room_for_urls(struct config_reader *r)
+/* Every site may bring an origin of its own. */
+static bool make_room(struct config_reader *r, struct names *names)
 {
 	struct config *c = r->config;
 	unsigned most = c->origins.n + c->sites.n;
 	struct config_origin *all = ARENA_ARRAY(r->arena, struct config_origin, most);
+	size_t slots = 16;
 
-	if (!all)
-		return fail_at(r->fail, (struct place){c->file, 0, 0}, "memory is used up while the file is read");
+	while (slots < 2 * (size_t)most)
+		slots *= 2;
+	names->slot = ARENA_ARRAY(&r->temp, struct config_origin *, slots);
+	names->mask = slots - 1;
+	hash_seed_random(&names->seed);
+	if (!all || !names->slot)
+		return fail_at(r->fail, r->root->place, "memory is used up while the file is read");
 	if (c->origins.n)
 		memcpy(all, c->origins.at, c->origins.n * sizeof *all);
 	c->origins.at = all;
+	for (unsigned i = 0; i < c->origins.n; i++)
+		*find_origin(names, all[i].head.key) = &all[i];
 	return true;
 }
 
@@ -276,25 +290,40 @@ static void number(struct config *c)
 	}
 }
 
-void config_origins(struct config_reader *r)
+static void find_origins(struct config_reader *r)
 {
 	struct config *c = r->config;
 	struct config_site *site = c->sites.at;
 	unsigned declared = c->origins.n;
-	struct config_origin *o;
+	struct config_origin *next;
+	struct names names;
 
-	if (!room_for_urls(r))
+	if (!make_room(r, &names))
 		return;
-	o = c->origins.at;
+	next = (struct config_origin *)c->origins.at + declared;
 	for (unsigned i = 0; i < c->sites.n; i++, site++) {
-		site->origin = find_origin(c, site->origin_text);
-		if (site->origin)
+		struct config_origin **found = find_origin(&names, site->origin_text);
+		struct place place = config_place(r, "sites", (int)i, "origin");
+
+		if (!*found && !slice_contains(site->origin_text, SLICE("://"))) {
+			unknown_origin(r, site, place, declared);
 			continue;
-		if (!slice_contains(site->origin_text, SLICE("://")))
-			unknown_origin(r, site, declared);
-		else if (origin_of_url(r, site, &o[c->origins.n]))
-			site->origin = &o[c->origins.n++];
+		}
+		if (!*found && origin_of_url(r, site, place, next)) {
+			*found = next++;
+			c->origins.n++;
+		}
+		site->origin = *found;
 	}
+}
+
+void config_origins(struct config_reader *r)
+{
+	struct config *c = r->config;
+	const struct config_origin *o;
+
+	find_origins(r);
+	o = c->origins.at;
 	for (unsigned i = 0; i < c->origins.n; i++) {
 		struct config_server *s = o[i].servers.at;
 

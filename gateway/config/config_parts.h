@@ -17,8 +17,10 @@ struct config_reader {
 	const struct yaml_node *root; /* for places that the structs do not keep */
 };
 
-/* The place of sites.KEY.FIELD and kin; of the nearest thing above it that was written. */
-struct place config_place(const struct config_reader *r, const char *top, struct slice key, const char *field);
+/* The place of TOP[i].FIELD, of TOP.FIELD where i is CONFIG_ITSELF, or of the nearest thing above it that
+ * was written.  Entries keep the order of the file. */
+enum { CONFIG_ITSELF = -1 };
+struct place config_place(const struct config_reader *r, const char *top, int i, const char *field);
 
 /* config_table.c */
 extern const struct setting config_table[];

@@ -86,9 +86,9 @@ static void describe(struct config_reader *r, struct policy_source *source)
 	source->rulesets_known = source->rulesets != NULL;
 }
 
-static const struct policy *compile(struct config_reader *r, const struct config_site *site)
+static const struct policy *compile(struct config_reader *r, const struct config_site *site, int i)
 {
-	struct place place = config_place(r, "sites", site->head.key, "policy");
+	struct place place = config_place(r, "sites", i, "policy");
 	struct policy_source source = {0};
 	const struct policy *p;
 
@@ -113,7 +113,7 @@ void config_policies(struct config_reader *r)
 			continue;
 		while (first < i && !slice_eq(site[first].policy_name, site[i].policy_name))
 			first++;
-		site[i].policy = first < i ? site[first].policy : compile(r, &site[i]);
+		site[i].policy = first < i ? site[first].policy : compile(r, &site[i], (int)i);
 		r->config->waf_used |= site[i].policy && policy_inspects(site[i].policy);
 	}
 }
