@@ -29,7 +29,8 @@ static inline uint32_t buf_len(const struct buf *b)
 
 static inline struct slice buf_slice(const struct buf *b)
 {
-	return slice_make(b->at + b->start, b->end - b->start);
+	/* Nothing may be added to NULL, not even 0. */
+	return b->at ? slice_make(b->at + b->start, b->end - b->start) : SLICE_NONE;
 }
 
 static inline void buf_eat(struct buf *b, uint32_t n)

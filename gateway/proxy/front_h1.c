@@ -50,6 +50,7 @@ struct front {
 	uint8_t phase; /* enum phase */
 	bool keep, broken, ended;
 	bool out_chunked, body_over, skipped_line;
+	bool spoken; /* the client has sent its first byte */
 	uint32_t requests, drained;
 	struct h1_scan scan;
 
@@ -766,6 +767,10 @@ static void ready(struct watch *w, unsigned what)
 	struct front *f = LIST_OF(w, struct front, sock.watch);
 
 	sock_marks(&f->sock, what);
+	f->spoken = f->spoken || what & LOOP_READ;
+	/* A new socket is writable at once; there is nothing to say before the client has spoken. */
+	if (!f->spoken)
+		return;
 	if (what & LOOP_HANGUP && f->phase != LINGERING) {
 		shut(f, true);
 		return;
