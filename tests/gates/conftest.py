@@ -147,13 +147,14 @@ def folder():
 
 @pytest.fixture(scope="session")
 def countries():
-    """A small country database: 203.0.113.0/24 is KP, 198.51.100.0/24 DE, 2001:db8:1::/48 SY."""
+    """A small country database: 175.45.176.0/24 is KP, 81.169.128.0/24 DE, 2a00:1:1::/48 SY.  Addresses of
+    documentation would not do: they are nowhere, whatever a database says."""
     path = Path(tempfile.mkdtemp(prefix="portcullis-geoip."))
     path.chmod(0o755)
     number = lambda text: sum(int(o) << s for o, s in zip(text.split("."), (24, 16, 8, 0)))
-    (path / "geoip").write_text("# Generated: Thu, 25 Jun 2026 04:33:59 GMT\n%d,%d,DE\n%d,%d,KP\n" % (number("198.51.100.0"), number("198.51.100.255"),
-                                                        number("203.0.113.0"), number("203.0.113.255")))
-    (path / "geoip6").write_text("2001:db8:1::,2001:db8:1:ffff:ffff:ffff:ffff:ffff,SY\n")
+    (path / "geoip").write_text("# Generated: Thu, 25 Jun 2026 04:33:59 GMT\n%d,%d,DE\n%d,%d,KP\n" % (number("81.169.128.0"), number("81.169.128.255"),
+                                                        number("175.45.176.0"), number("175.45.176.255")))
+    (path / "geoip6").write_text("2a00:1:1::,2a00:1:1:ffff:ffff:ffff:ffff:ffff,SY\n")
     out = path / "country.mmdb"
     done = subprocess.run([PROGRAM, "geoip", "build", "--v4", path / "geoip", "--v6", path / "geoip6", "-o", out],
                           capture_output=True, text=True, env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})

@@ -80,11 +80,15 @@ class Client:
         """Half-close: no more from here, the answer is still wanted."""
         self.socket.shutdown(socket.SHUT_WR)
 
-    def more(self):
+    def piece(self):
+        """What comes next; empty at the end."""
         try:
-            piece = self.socket.recv(65536)
+            return self.socket.recv(65536)
         except (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError):
-            piece = b""
+            return b""
+
+    def more(self):
+        piece = self.piece()
         self.rest += piece
         return bool(piece)
 
@@ -124,10 +128,14 @@ class Client:
             answer.body, self.rest = self.rest, b""
 
     def take(self, n):
-        while len(self.rest) < n and self.more():
-            pass
-        taken, self.rest = self.rest[:n], self.rest[n:]
-        return taken
+        whole = bytearray(self.rest)
+        while len(whole) < n:
+            piece = self.piece()
+            if not piece:
+                break
+            whole += piece
+        self.rest = bytes(whole[n:])
+        return bytes(whole[:n])
 
     def line(self):
         while b"\r\n" not in self.rest:

@@ -45,9 +45,9 @@ rules:
   - {id: embargo, when: 'ip.country in @embargo', do: block 451}
 waf: {mode: off}
 """})
-    assert g.get("/", "shop.example.com", "X-Forwarded-For: 203.0.113.7", tls=True).status == 451
-    assert g.get("/", "shop.example.com", "X-Forwarded-For: 2001:db8:1::7", tls=True).status == 451
-    assert g.get("/", "shop.example.com", "X-Forwarded-For: 198.51.100.7", tls=True).status == 200
+    assert g.get("/", "shop.example.com", "X-Forwarded-For: 175.45.176.7", tls=True).status == 451
+    assert g.get("/", "shop.example.com", "X-Forwarded-For: 2a00:1:1::7", tls=True).status == 451
+    assert g.get("/", "shop.example.com", "X-Forwarded-For: 81.169.128.7", tls=True).status == 200
     assert g.get("/", tls=True).status == 200, "an address without a place is in no set"
     assert len(origin.requests) == 2
 
@@ -58,7 +58,7 @@ rules:
   - {id: only-de, when: 'ip.country not in [DE]', do: block 403}
 waf: {mode: off}
 """})
-    assert g.get("/", "shop.example.com", "X-Forwarded-For: 198.51.100.7").status == 403
+    assert g.get("/", "shop.example.com", "X-Forwarded-For: 81.169.128.7").status == 403
 
 
 def test_one_limit_is_shared_by_two_gateways_on_one_redis(gateway, origin, redis, folder):
