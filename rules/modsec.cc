@@ -70,6 +70,8 @@ std::string settings(const modsec_ruleset &set, const std::string &unicode_map)
 	     "\n";
 	s += R"(SecRule MULTIPART_UNMATCHED_BOUNDARY "@eq 1" "id:200004,phase:2,deny,status:400,log,t:none,severity:2,msg:'A multipart boundary may be unmatched'")"
 	     "\n";
+	s += R"(SecRule REQBODY_PROCESSOR "@streq XML" "id:200008,phase:2,pass,log,t:none,msg:'XML'")"
+	     "\n";
 #if MODSECURITY_VERSION_NUM >= 30110100
 	/* An expression that ran out of steps proves nothing: refuse.  Older libraries have no limit
 	 * to set; there the process's own clock stops it. */
@@ -235,9 +237,40 @@ private:
 	unsigned loaded_ = 0;
 };
 
-/* Rule messages are read from the transaction at its end; the callback only keeps the library
- * from writing lines to standard error. */
-void ignore(void *, const void *) {}
+/* Newer libraries keep a reference to the rule where older ones copied its numbers. */
+template <class M> auto rule_id(const M &m, int) -> decltype(static_cast<long>(m.m_ruleId))
+{
+	return static_cast<long>(m.m_ruleId);
+}
+template <class M> long rule_id(const M &m, long)
+{
+	return static_cast<long>(m.m_rule.m_ruleId);
+}
+template <class M> auto rule_phase(const M &m, int) -> decltype(static_cast<long>(m.m_phase))
+{
+	return static_cast<long>(m.m_phase);
+}
+template <class M> long rule_phase(const M &m, long)
+{
+	return static_cast<long>(m.getPhase());
+}
+
+constexpr long rule_xml = 200008;
+
+struct Hook {
+	Transaction *transaction;
+};
+
+/* Called within a phase for each rule that matched; hits are read from the transaction at its end.
+ * The first rule of phase 2 is ours and matches XML: the Core Rule Set is written for an engine
+ * whose REQUEST_BODY is empty then (it looks at the parsed XML instead), this one fills it. */
+void on_match(void *data, const void *message)
+{
+	const Hook *hook = static_cast<const Hook *>(data);
+
+	if (hook && message && rule_id(*static_cast<const RuleMessage *>(message), 0) == rule_xml)
+		hook->transaction->m_variableRequestBody.unset();
+}
 
 /* ---- One request ---- */
 
@@ -366,24 +399,6 @@ unsigned score_of(Transaction &t)
 	return most;
 }
 
-/* Newer libraries keep a reference to the rule where older ones copied its numbers. */
-template <class M> auto rule_id(const M &m, int) -> decltype(static_cast<long>(m.m_ruleId))
-{
-	return static_cast<long>(m.m_ruleId);
-}
-template <class M> long rule_id(const M &m, long)
-{
-	return static_cast<long>(m.m_rule.m_ruleId);
-}
-template <class M> auto rule_phase(const M &m, int) -> decltype(static_cast<long>(m.m_phase))
-{
-	return static_cast<long>(m.m_phase);
-}
-template <class M> long rule_phase(const M &m, long)
-{
-	return static_cast<long>(m.getPhase());
-}
-
 void report(const RuleMessage &m, void (*hit)(void *, const modsec_hit *), void *context)
 {
 	static const std::string attack = "attack-", none;
@@ -413,7 +428,7 @@ struct modsec *modsec_load(const struct modsec_ruleset *sets, unsigned n, char *
 	try {
 		std::unique_ptr<modsec> m(new modsec);
 
-		m->library.setServerLogCb(ignore, modsecurity::RuleMessageLogProperty);
+		m->library.setServerLogCb(on_match, modsecurity::RuleMessageLogProperty);
 		m->library.setConnectorInformation("Portcullis");
 		for (unsigned i = 0; i < n; i++) {
 			Loader loader(sets[i]);
@@ -452,13 +467,16 @@ bool modsec_judge(struct modsec *m, const struct modsec_request *req, struct mod
 		return false;
 	try {
 		std::string id = req->id;
-		Transaction t(&m->library, m->sets[req->ruleset].get(), &id[0], nullptr);
+		Hook hook = {nullptr};
+		Transaction t(&m->library, m->sets[req->ruleset].get(), &id[0], &hook);
 
+		hook.transaction = &t;
 		lay_over(t, *req);
 		run_phases(t, *req, out);
 		out->score = score_of(t);
 		for (const RuleMessage &message : t.m_rulesMessages)
-			report(message, hit, context);
+			if (rule_id(message, 0) != rule_xml)
+				report(message, hit, context);
 		return true;
 	} catch (...) {
 		return false;

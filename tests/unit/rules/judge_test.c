@@ -230,6 +230,31 @@ static void a_json_dialect_is_json(void **state)
 	assert_true(answer.result == WAF_DENY && hit(941100, 941999));
 }
 
+static void xml_is_looked_at_as_parsed(void **state)
+{
+	static const struct {
+		struct slice body;
+		bool hit;
+		const char *says;
+	} rows[] = {
+		{B("<a><java.lang.Runtime/></a>"), false, "the name of an element is no value"},
+		{B("<a java.lang.Runtime=\"b\"/>"), false, "nor is that of an attribute"},
+		{B("<a>java.lang.Runtime</a>"), true, "text"},
+		{B("<a b=\"java.lang.Runtime\"/>"), true, "an attribute's value"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		bed_post(&job, &arena, "application/xml", rows[i].body);
+		judge();
+		if (hit(944100, 944100) != rows[i].hit || hit(200008, 200008))
+			fail_msg("%s", rows[i].says);
+	}
+	bed_post(&job, &arena, "application/json", SLICE("{\"java.lang.Runtime\":1}"));
+	judge();
+	assert_true(hit(944100, 944100));
+}
+
 static void content_out_of_form_is_refused_or_only_told(void **state)
 {
 	static const struct {
@@ -476,6 +501,7 @@ int main(void)
 		TEST(exclusions_remove_a_rule_or_a_target),
 		TEST(bodies_are_read_by_type),
 		TEST(a_json_dialect_is_json),
+		TEST(xml_is_looked_at_as_parsed),
 		TEST(content_out_of_form_is_refused_or_only_told),
 		TEST(arguments_are_bounded_everywhere),
 		TEST(arguments_of_query_and_form_count_together),
