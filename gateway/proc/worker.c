@@ -223,6 +223,8 @@ static bool make_proxy(unsigned workers)
 
 static bool make_all(unsigned workers)
 {
+	/* Before anything is opened that could take the number of one that was not given. */
+	int country = open_fd(WORKER_COUNTRY) ? WORKER_COUNTRY : -1, asn = open_fd(WORKER_ASN) ? WORKER_ASN : -1;
 	size_t size;
 
 	w.config = image_map(IMAGE_CONFIG, WORKER_IMAGE);
@@ -233,7 +235,9 @@ static bool make_all(unsigned workers)
 		return false;
 	log_level((enum log_level)w.config->logs.level);
 	w.helpers.limit = 256u << 20;
-	w.geoip = geoip_open(open_fd(WORKER_COUNTRY) ? WORKER_COUNTRY : -1, open_fd(WORKER_ASN) ? WORKER_ASN : -1);
+	w.geoip = geoip_open(country, asn);
+	if (!w.geoip && (country >= 0 || asn >= 0))
+		return false;
 	return wake_policies() && make_limits() && make_rules() && make_proxy(workers);
 }
 
