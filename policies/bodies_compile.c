@@ -55,7 +55,7 @@ static bool reachable(struct compile *c, const struct body_rule *all, unsigned i
 		if (early->mode != POLICY_ENFORCE || early->starts != INT64_MIN || early->expires != INT64_MAX ||
 		    (early->unknown == UNKNOWN_SKIP && expr_unsure(c, early->when)) || !expr_covers(early->when, late->when))
 			continue;
-		return fail_at(c->fail, (struct place){c->file, late->by.line, 1},
+		return fail_at(c->fail, (struct place){c->file, late->by.line, late->column},
 			       "body entry \"%.*s\" never applies: \"%.*s\" above takes whatever it matches", SLICE_F(late->by.id),
 			       SLICE_F(early->by.id));
 	}

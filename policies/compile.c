@@ -118,8 +118,9 @@ static void keep_names(struct compile *c)
 
 static bool compile_all(struct compile *c, const struct file_text *t)
 {
-	bool ok = sets_read(c, t->sets) & switches_read(c, t->switches);
+	bool ok = sets_read(c, t->sets);
 
+	ok &= switches_read(c, t->switches);
 	/* Labels first: every later entry may read them. */
 	ok &= rules_compile(c, t);
 	ok &= limits_compile(c, t);

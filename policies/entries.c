@@ -38,13 +38,16 @@ static bool unknown_read(struct compile *c, const struct yaml_node *node, bool s
 	}
 	if (strict && node->kind == YAML_SCALAR && slice_is(node->text, "match"))
 		return true;
-	return fail_at(c->fail, node->place, strict ? "on_failure is match or skip here" : "on_failure is skip here: what loosens never follows from the unknown");
+	if (strict)
+		return fail_at(c->fail, node->place, "on_failure is match or skip here");
+	return fail_at(c->fail, node->place, "on_failure is skip here: what describes never follows from the unknown");
 }
 
 static bool date(struct compile *c, const struct yaml_node *node, int64_t *out)
 {
 	return !node || text_time(node->text, out) ||
-	       fail_at(c->fail, node->place, "\"%.*s\" is not a date; write 2027-02-01 or 2027-02-01T02:00:00Z", SLICE_F(node->text));
+	       fail_at(c->fail, node->place, "\"%.*s\" is not a date; write 2027-02-01 or 2027-02-01T02:00:00Z",
+		       SLICE_F(node->text));
 }
 
 static bool dates_read(struct compile *c, const struct entry_text *t, struct entry *out)
@@ -67,6 +70,7 @@ static bool id_read(struct compile *c, const struct entry_text *t, struct entry 
 	struct slice id = t->id;
 
 	out->by = (struct policy_entry){id, c->file, t->head.place.line};
+	out->column = t->head.place.column;
 	if (!id.len)
 		return true;
 	if (slice_is(id, "waf"))
@@ -85,7 +89,7 @@ static bool place_allowed(struct compile *c, const struct entry_text *t, const s
 	if (!c->from->geoip_optional || !strict || t->on_failure || !expr_on_place(c, e->when))
 		return true;
 	return fail_at(c->fail, t->when->place,
-		       "this asks for the place, and the place database may be absent; say on_failure: skip, or match to refuse everyone then");
+		       "this asks for the place, whose database may be absent; say on_failure: skip, or match to refuse everyone then");
 }
 
 bool entry_compile(struct compile *c, const struct entry_text *t, enum purpose purpose, bool strict,
@@ -122,6 +126,7 @@ bool entry_loosens(struct compile *c, const struct entry_text *t, const struct e
 		ok = fail_at(c->fail, t->expires_node->place, "this loosens for more than %d days; choose a nearer date", LOOSE_DAYS);
 	if (e->when && e->when->op != OP_TRUE && !(expr_guard(c, e->when) & GUARD_VERIFIED))
 		ok = fail_at(c->fail, t->when->place,
-			     "what a client merely claims opens nothing: every branch of `or` needs a field such as ip, path, host or tls.client.verified");
+			     "what a client merely claims opens nothing: every branch of `or` needs a field such as ip, path or "
+			     "tls.client.verified");
 	return ok;
 }

@@ -39,7 +39,8 @@ static bool keep_scalar(struct setting_reader *r, const struct yaml_node *node, 
 	SCALAR("starts", type, entry.starts_node, "date or UTC timestamp", DATE_PATTERN, "in force from then on"), \
 	SCALAR("expires", type, entry.expires_node, "date or UTC timestamp", DATE_PATTERN, "in force until just before"), \
 	{.key = "why", .kind = SETTING_TEXT, .at = offsetof(type, entry.why), .doc = "reason; required of whatever loosens"}, \
-	{.key = "owner", .kind = SETTING_TEXT, .at = offsetof(type, entry.owner), .doc = "who answers for it; required of whatever loosens"}, \
+	{.key = "owner", .kind = SETTING_TEXT, .at = offsetof(type, entry.owner),                              \
+	 .doc = "who answers for it; required of whatever loosens"},                                           \
 	{.key = "ticket", .kind = SETTING_TEXT, .at = offsetof(type, entry.ticket), .doc = "where it was decided"}, \
 	{.key = "locked", .kind = SETTING_BOOL, .at = offsetof(type, entry.locked), .doc = "nothing may exempt it"}
 
@@ -96,7 +97,8 @@ static const struct setting rule_settings[] = {
 	NODE("from", struct rule_text, from, "list of ids, or waf", NULL, "of exempt: what is skipped for this request"),
 	{.key = NULL},
 };
-static const struct setting a_rule = {.key = "rule", .kind = SETTING_STRUCT, .table = rule_settings, .size = sizeof(struct rule_text)};
+static const struct setting a_rule = {.key = "rule", .kind = SETTING_STRUCT, .table = rule_settings,
+				      .size = sizeof(struct rule_text)};
 
 /* ---- Limits ---- */
 
@@ -136,7 +138,8 @@ static const struct setting limit_settings[] = {
 	LATER("ban_scope", "where a ban holds"),
 	{.key = NULL},
 };
-static const struct setting a_limit = {.key = "limit", .kind = SETTING_STRUCT, .table = limit_settings, .size = sizeof(struct limit_text)};
+static const struct setting a_limit = {.key = "limit", .kind = SETTING_STRUCT, .table = limit_settings,
+				       .size = sizeof(struct limit_text)};
 
 const struct setting over_settings[] = {
 	{.key = "do", .kind = SETTING_CUSTOM, .at = offsetof(struct over_text, does), .parse = keep_scalar, .required = true,
@@ -164,7 +167,8 @@ static const struct setting body_settings[] = {
 	LATER("files", "what multipart files may be"),
 	{.key = NULL},
 };
-static const struct setting a_body = {.key = "body", .kind = SETTING_STRUCT, .table = body_settings, .size = sizeof(struct body_text)};
+static const struct setting a_body = {.key = "body", .kind = SETTING_STRUCT, .table = body_settings,
+				      .size = sizeof(struct body_text)};
 
 /* ---- The WAF ---- */
 
@@ -211,7 +215,8 @@ const struct setting waf_settings[] = {
 
 /* ---- The file ---- */
 
-static const struct setting a_test = {.key = "test", .kind = SETTING_STRUCT, .table = test_settings, .size = sizeof(struct test_text)};
+static const struct setting a_test = {.key = "test", .kind = SETTING_STRUCT, .table = test_settings,
+				      .size = sizeof(struct test_text)};
 
 const struct setting file_settings[] = {
 	{.key = "policy", .kind = SETTING_NAME, .at = offsetof(struct file_text, policy), .required = true,

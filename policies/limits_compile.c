@@ -169,7 +169,7 @@ static bool verified(const struct limit *l)
 /* Who may choose his key has as many buckets as he likes. */
 static bool anchored(struct compile *c, const struct limit *all, unsigned n, unsigned i)
 {
-	struct place at = {c->file, all[i].entry.by.line, 1};
+	struct place at = {c->file, all[i].entry.by.line, all[i].entry.column};
 
 	if (!claimed_only(&all[i]) || all[i].entry.mode == POLICY_OFF || expr_guard(c, all[i].entry.when) & GUARD_PROVEN)
 		return true;
@@ -177,7 +177,8 @@ static bool anchored(struct compile *c, const struct limit *all, unsigned n, uns
 		if (j != i && verified(&all[j]) && expr_covers(all[j].entry.when, all[i].entry.when))
 			return true;
 	return fail_at(c->fail, at,
-		       "limit \"%.*s\" counts only by what the client claims, who can claim something new each time; add a limit with the same `when` and key [ip], or require sha256(...) in @set",
+		       "limit \"%.*s\" counts only by what the client claims, who can claim something new each time; add a limit "
+		       "with the same `when` and key [ip], or require sha256(...) in @set",
 		       SLICE_F(all[i].entry.by.id));
 }
 

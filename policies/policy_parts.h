@@ -166,6 +166,7 @@ enum unknown { UNKNOWN_MATCH, UNKNOWN_SKIP };
 
 struct entry {
 	struct policy_entry by;
+	uint32_t column; /* where it begins in by.line */
 	const struct expr *when; /* NULL: always */
 	int64_t starts, expires; /* seconds */
 	enum policy_mode mode;

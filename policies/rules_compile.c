@@ -267,7 +267,7 @@ bool rules_reachable(struct compile *c)
 	for (uint32_t i = 0; i < p->deciding_n; i++)
 		for (uint32_t j = 0; j < i; j++) {
 			const struct entry *early = &p->deciding[j]->entry, *late = &p->deciding[i]->entry;
-			struct place at = {c->file, late->by.line, 1};
+			struct place at = {c->file, late->by.line, late->column};
 
 			if (early->mode != POLICY_ENFORCE || late->mode == POLICY_OFF || early->starts != INT64_MIN ||
 			    early->expires != INT64_MAX || lifted(p, early->number) || !expr_covers(early->when, late->when) ||

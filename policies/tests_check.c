@@ -30,12 +30,14 @@ static bool keep_scalar(struct setting_reader *r, const struct yaml_node *node, 
 static const struct setting response_settings[] = {
 	{.key = "status", .kind = SETTING_INT, .at = RESPONSE(status), .fallback = "200", .least = 200, .most = 599,
 	 .doc = "what the origin answers"},
-	{.key = "headers", .kind = SETTING_CUSTOM, .at = RESPONSE(headers), .parse = keep, .syntax = "map", .doc = "its header fields"},
+	{.key = "headers", .kind = SETTING_CUSTOM, .at = RESPONSE(headers), .parse = keep, .syntax = "map",
+	 .doc = "its header fields"},
 	{.key = "body", .kind = SETTING_TEXT, .at = RESPONSE(body), .doc = "its content"},
 	{.key = NULL},
 };
 
-static const struct setting a_step = {.key = "step", .kind = SETTING_STRUCT, .table = test_settings, .size = sizeof(struct test_text)};
+static const struct setting a_step = {.key = "step", .kind = SETTING_STRUCT, .table = test_settings,
+				      .size = sizeof(struct test_text)};
 
 const struct setting test_settings[] = {
 	SCALAR("send", send, "'METHOD /target'", "the request; not beside steps"),
@@ -46,7 +48,8 @@ const struct setting test_settings[] = {
 	SCALAR("client", client, "address", "the client; 192.0.2.1, if absent"),
 	SCALAR("country", country, "country code", "its country; missing, if absent"),
 	SCALAR("asn", asn, "AS number", "its network; missing, if absent"),
-	{.key = "cert", .kind = SETTING_TEXT, .at = offsetof(struct test_text, cert), .doc = "subject of a verified client certificate"},
+	{.key = "cert", .kind = SETTING_TEXT, .at = offsetof(struct test_text, cert),
+	 .doc = "subject of a verified client certificate"},
 	SCALAR("at", at, "UTC timestamp", "the time; now, if absent"),
 	NODE("switch", switches, "list of switches", "those that are on"),
 	{.key = "response", .kind = SETTING_STRUCT, .at = offsetof(struct test_text, response), .table = response_settings,
@@ -102,7 +105,8 @@ static bool expect_ok(struct compile *c, const struct yaml_node *node)
 		return true;
 	if (slice_is(word, "redirect") && (bare || (status >= 300 && status <= 399)))
 		return true;
-	return fail_at(c->fail, node->place, "expect is pass, block [STATUS] or redirect [STATUS], not \"%.*s\"", SLICE_F(node->text));
+	return fail_at(c->fail, node->place, "expect is pass, block [STATUS] or redirect [STATUS], not \"%.*s\"",
+		       SLICE_F(node->text));
 }
 
 static bool by_ok(struct compile *c, const struct yaml_node *node)
@@ -111,7 +115,8 @@ static bool by_ok(struct compile *c, const struct yaml_node *node)
 
 	if (!node || text_uint(node->text, &rule) || names_find(&c->ids, node->text) >= 0)
 		return true;
-	return fail_at(c->fail, node->place, "no entry has the id \"%.*s\"%s", SLICE_F(node->text), names_suggest(c, &c->ids, node->text));
+	return fail_at(c->fail, node->place, "no entry has the id \"%.*s\"%s", SLICE_F(node->text),
+		       names_suggest(c, &c->ids, node->text));
 }
 
 static bool map_ok(struct compile *c, const struct yaml_node *node)
@@ -141,17 +146,23 @@ static bool switches_ok(struct compile *c, const struct yaml_node *node)
 
 static bool request_ok(struct compile *c, const struct test_text *t)
 {
-	bool ok = map_ok(c, t->headers) & map_ok(c, t->form) & map_ok(c, t->response.headers) & switches_ok(c, t->switches);
+	bool ok = map_ok(c, t->headers);
 
+	ok &= map_ok(c, t->form);
+	ok &= map_ok(c, t->response.headers);
+	ok &= switches_ok(c, t->switches);
 	if ((t->form != NULL) + (t->json.len > 0) + (t->body.len > 0) > 1)
 		ok = fail_at(c->fail, t->head.place, "a request has one body: form, json or body");
 	if (t->client && slice_find(t->client->text, '/') < t->client->text.len)
 		ok = fail_at(c->fail, t->client->place, "a client is one address");
 	if (t->passed > t->repeat)
 		ok = fail_at(c->fail, t->head.place, "more passed than are sent: set `repeat`");
-	ok &= literal_ok(c, t->client, TYPE_IP) & literal_ok(c, t->country, TYPE_COUNTRY) & literal_ok(c, t->asn, TYPE_ASN) &
-	      literal_ok(c, t->at, TYPE_TIME);
-	return ok & by_ok(c, t->by) & by_ok(c, t->not_by);
+	ok &= literal_ok(c, t->client, TYPE_IP);
+	ok &= literal_ok(c, t->country, TYPE_COUNTRY);
+	ok &= literal_ok(c, t->asn, TYPE_ASN);
+	ok &= literal_ok(c, t->at, TYPE_TIME);
+	ok &= by_ok(c, t->by);
+	return by_ok(c, t->not_by) && ok;
 }
 
 static bool test_ok(struct compile *c, const struct test_text *t, bool inside)
@@ -168,8 +179,9 @@ static bool test_ok(struct compile *c, const struct test_text *t, bool inside)
 	}
 	if (!t->send || !t->expect)
 		return fail_at(c->fail, t->head.place, "a test says what to `send` and what to `expect`");
-	ok = send_ok(c, t->send) & expect_ok(c, t->expect);
-	return ok & request_ok(c, t);
+	ok = send_ok(c, t->send);
+	ok &= expect_ok(c, t->expect);
+	return request_ok(c, t) && ok;
 }
 
 bool tests_check(struct compile *c, const struct file_text *t)

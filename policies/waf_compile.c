@@ -179,7 +179,8 @@ static bool tag_read(struct compile *c, const struct yaml_node *node, struct sli
 	for (unsigned i = 0; scoring[i]; i++)
 		if (slice_is(node->text, scoring[i]))
 			return fail_at(c->fail, node->place, "rules that sum up the score carry the tag %s; name the rules", scoring[i]);
-	fail_warn(c->fail, node->place, "this excludes every rule with the tag %.*s; `rules` names them one by one", SLICE_F(node->text));
+	fail_warn(c->fail, node->place, "this excludes every rule with the tag %.*s; `rules` names them one by one",
+		  SLICE_F(node->text));
 	*out = arena_copy(c->arena, node->text);
 	return out->at || compile_memory(c);
 }
@@ -266,7 +267,8 @@ bool waf_compile(struct compile *c, const struct file_text *t)
 		return compile_memory(c);
 	if (!t->waf_node) {
 		w->mode = POLICY_OFF;
-		fail_warn(c->fail, (struct place){c->file, 1, 1}, "no `waf`: nothing is inspected; write waf: {mode: enforce}, or off to say so");
+		fail_warn(c->fail, (struct place){c->file, 1, 1},
+			  "no `waf`: nothing is inspected; write waf: {mode: enforce}, or off to say so");
 		return ruleset_read(c, NULL, &w->ruleset);
 	}
 	ok = mode_read(c, t->waf.mode, &w->mode);
