@@ -207,7 +207,11 @@ def test_a_threshold_and_a_paranoia_level_are_heeded(gateway, origin):
 
 # ---- Inspectors that fail ----
 
-HEAVY = post("/", JSON, ('{"a":[%s]}' % ",".join('"%s"' % ("word " * 12) for _ in range(300))).encode())
+def heavy(leaves):
+    return post("/", JSON, ('{"a":[%s]}' % ",".join('"%s"' % ("word " * 12) for _ in range(leaves))).encode())
+
+
+HEAVY = heavy(300)
 
 
 def resume(pid):
@@ -311,8 +315,8 @@ def test_one_stopped_inspector_does_not_stop_the_others(gateway, origin):
 
 
 def test_a_job_that_takes_too_long_is_killed_and_the_next_is_served(gateway, origin):
-    g = gateway("waf: {run: 10ms, run_per_kib: 0ms}\nprocesses: {workers: 1, inspectors: 2}", origin=origin, policies=policy())
-    assert g.ask(HEAVY).status == 503
+    g = gateway("waf: {run: 60ms, run_per_kib: 0ms}\nprocesses: {workers: 1, inspectors: 2}", origin=origin, policies=policy())
+    assert g.ask(heavy(950)).status == 503
     assert g.get("/catalog").status == 200
     assert g.log(1)[0]["reason"] in ("waf-lost", "waf-busy")
 
