@@ -183,6 +183,8 @@ static void stop(struct node *n)
 	}
 	log_info("stopping: no new connections, requests have %lld ms to end", (long long)n->config->processes.drain_ms);
 	n->stopping = true;
+	for (unsigned i = 0; i < n->workers * n->config->listeners.n; i++)
+		close(n->listeners[i]);
 	timer_start(n->loop, &n->deadline, n->config->processes.drain_ms + KILL_AFTER_MS);
 	for (unsigned i = 0; i < n->workers; i++) {
 		struct child *c = &n->worker[i];

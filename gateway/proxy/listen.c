@@ -207,9 +207,14 @@ bool proxy_listen(struct proxy *p)
 
 void proxy_drain(struct proxy *p, void (*drained)(struct proxy *p))
 {
+	/* Who came before is taken in; who comes now is refused, not left to wait. */
+	for (unsigned i = 0; i < p->listeners_n && !p->accept_paused; i++)
+		accepting(&p->listeners[i].watch, LOOP_READ);
 	p->draining = true;
 	p->drained = drained;
 	stop_accepting(p);
+	for (unsigned i = 0; i < p->listeners_n; i++)
+		close(p->listeners[i].fd);
 	timer_stop(&p->accept_again);
 	LIST_EACH_SAFE(link, &p->fronts)
 		front_drain(front_of(link));

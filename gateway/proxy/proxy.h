@@ -77,7 +77,7 @@ struct proxy {
 struct proxy *proxy_new(const struct proxy_plan *plan, struct fail *f);
 /* Begin to accept. */
 bool proxy_listen(struct proxy *p);
-/* Stop accepting, close idle connections, let requests end; `drained` is called when the last is gone. */
+/* Stop accepting and close the listeners, close idle connections, let requests end; `drained` is called when the last is gone. */
 void proxy_drain(struct proxy *p, void (*drained)(struct proxy *p));
 /* Cut what is still open. */
 void proxy_cut(struct proxy *p);

@@ -313,6 +313,37 @@ static void prepare(struct upstream *u, struct exchange *x)
 	u->body = HTTP_BODY_NONE;
 }
 
+/* A pooled connection on which anything has come since is not the one we left: what an origin sends
+ * unasked must never be the answer to somebody's next request. */
+static bool is_quiet(struct upstream *u)
+{
+	char byte;
+
+	if (u->sock.peer_closed)
+		return false;
+	if (u->sock.tls) /* tickets may have come: only content counts */
+		return !u->sock.readable || sock_read(&u->sock, &byte, 1) == SOCK_AGAIN;
+	return recv(u->sock.watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+static struct upstream *take_pooled(struct proxy_origin *o, struct proxy_server *s)
+{
+	while (!list_empty(&s->idle)) {
+		struct upstream *u = LIST_OF(s->idle.next, struct upstream, pooled);
+
+		if (!is_quiet(u)) {
+			shut(u);
+			continue;
+		}
+		list_remove(&u->pooled);
+		o->idle_n--;
+		u->reused = true;
+		u->state = ASKING;
+		return u;
+	}
+	return NULL;
+}
+
 void upstream_open(struct exchange *x)
 {
 	struct proxy_origin *o = &x->proxy->origins[x->site->origin->number];
@@ -325,12 +356,8 @@ void upstream_open(struct exchange *x)
 		return;
 	}
 	/* A second try never trusts a pooled connection. */
-	if (x->tries == 1 && !list_empty(&s->idle)) {
-		u = LIST_OF(s->idle.next, struct upstream, pooled);
-		list_remove(&u->pooled);
-		o->idle_n--;
-		u->reused = true;
-		u->state = ASKING;
+	u = x->tries == 1 ? take_pooled(o, s) : NULL;
+	if (u) {
 		prepare(u, x);
 		send_head(u);
 		return;
@@ -547,7 +574,7 @@ static void ready(struct watch *w, unsigned what)
 		connected(u);
 		break;
 	case IDLE:
-		if (what & LOOP_READ)
+		if (what & LOOP_READ && !is_quiet(u))
 			shut(u);
 		break;
 	case ASKING:
