@@ -35,8 +35,9 @@ def test_there_are_shipped_policies():
 
 
 @pytest.mark.parametrize("path", policies(), ids=lambda p: getattr(p, "stem", "none"))
-def test_a_shipped_policy_passes_check(path):
-    g = Gateway("sites: {shop: {hosts: ['*'], origin: 'http://127.0.0.1:9', policy: %s}}\npolicies: '%s'\n" % (path.stem, path.parent), start=False)
+def test_a_shipped_policy_passes_check(path, countries):
+    g = Gateway("sites: {shop: {hosts: ['*'], origin: 'http://127.0.0.1:9', policy: %s}}\npolicies: '%s'\ngeoip: {country: '%s', asn: '%s'}\n"
+                % (path.stem, path.parent, countries, countries), start=False)
     code, text, errors = run("check", "-c", str(g.file))
     g.remove()
     assert code == 0, text + errors

@@ -46,6 +46,7 @@ def test_modern_versions_are_spoken_and_recorded(rig, version, name):
     assert rig.log(lines + 1)[-1]["tls"] == name
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("version", [V.TLSv1, V.TLSv1_1])
 def test_old_versions_are_refused(rig, version):
     with pytest.raises((ssl.SSLError, OSError)):

@@ -230,11 +230,14 @@ def load(g, seconds, threads=4, message=None):
         while time.monotonic() < end:
             began = time.monotonic()
             try:
-                status = c.ask(message or request("/catalog?q=chair", "shop.example.com", AGENT)).status
+                answer = c.ask(message or request("/catalog?q=chair", "shop.example.com", AGENT))
+                status, goes_on = answer.status, answer.get("connection") != "close"
             except (Closed, OSError):
-                status = None
-                c = g.client(timeout=20)
+                status, goes_on = None, False
             seen.append((status, time.monotonic() - began))
+            if not goes_on:
+                c.close()
+                c = g.client(timeout=20)
         c.close()
 
     workers = [threading.Thread(target=work) for _ in range(threads)]
