@@ -12,21 +12,18 @@
 #include <unistd.h>
 
 #include "gateway/base/fail.h"
-#include "gateway/base/log.h"
 #include "rules/admit.h"
 
 enum { DEADLINE_SLACK_MS = 100, WALL_TIMES = 4 };
 
-/* Lives on its own: the answer may come when the request is gone. */
 struct asked {
 	struct pool_ask ask;
-	struct visit *visit;  /* NULL: the request has ended */
-	struct wait *wait;    /* NULL: nobody waits */
+	struct visit *visit;
+	struct wait *wait;    /* NULL: only the record waits */
 	bool pending;         /* an answer will come */
 	enum waf_result result;
 	uint16_t status;
 	int own_fd;           /* -1, or the content's memory file, ours to close */
-	char about[512];      /* of a request that has ended: its part of a log line */
 };
 
 struct rules_state {
@@ -92,36 +89,19 @@ static void keep_answer(struct facts *facts, struct arena *a, const struct waf_a
 	facts->waf_hits_n = hits ? answer->hits_n : 0;
 }
 
-/* What is printed into a line of quotes: anything else becomes a dot. */
-static size_t plain(char *out, size_t room, struct slice s)
+static void note_worst(struct visit *v);
+
+/* Nobody waited: what would have happened belongs into the record, which may now be closed. */
+static void answer_record(struct asked *q)
 {
-	size_t n = 0;
+	struct visit *v = q->visit;
 
-	for (; n < s.len && n + 1 < room; n++) {
-		unsigned char c = (unsigned char)s.at[n];
-
-		out[n] = c < 0x20 || c > 0x7e || c == '"' || c == '\\' ? '.' : s.at[n];
-	}
-	out[n] = '\0';
-	return n;
-}
-
-/* The request was answered long ago; its evidence still belongs in the log. */
-static void log_late(const struct asked *q, const struct waf_answer *answer)
-{
-	char line[2048], message[WAF_TEXT + 1], data[WAF_TEXT + 1];
-
-	for (uint32_t i = 0; i < answer->hits_n; i++) {
-		const struct waf_hit *h = &answer->hits[i];
-		int n;
-
-		plain(message, sizeof message, h->message);
-		plain(data, sizeof data, h->data);
-		n = snprintf(line, sizeof line, "[id \"%u\"] [msg \"%s\"] [data \"%s\"] [severity \"%u\"] [phase \"%u\"] %s",
-			     h->rule, message, data, h->severity, h->phase, q->about);
-		if (n > 0)
-			log_line(LOG_WAF, slice_make(line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1), 0);
-	}
+	note_worst(v);
+	if (v->facts->waf_score >= ((const struct rules_state *)v->state)->plan.threshold_request)
+		note(v, "would-block", "score %u", v->facts->waf_score);
+	if (q->result == WAF_LOST || q->result == WAF_SHED)
+		note(v, "uninspected", "the inspection did not finish");
+	background_done(v);
 }
 
 static void answered(struct pool_ask *ask, const struct waf_answer *answer)
@@ -130,11 +110,6 @@ static void answered(struct pool_ask *ask, const struct waf_answer *answer)
 	struct wait *wait = q->wait;
 
 	q->pending = false;
-	if (!q->visit) {
-		log_late(q, answer);
-		free_asked(q);
-		return;
-	}
 	q->result = answer->result;
 	q->status = answer->status;
 	if (answer->result == WAF_ALLOW || answer->result == WAF_DENY)
@@ -142,6 +117,8 @@ static void answered(struct pool_ask *ask, const struct waf_answer *answer)
 	q->wait = NULL;
 	if (wait)
 		wait_done(wait, OUTCOME_ANSWERED);
+	else
+		answer_record(q);
 }
 
 /* ---- From the answer to a verdict ---- */
@@ -337,8 +314,10 @@ static struct verdict ask(struct visit *v, const struct held *held)
 		goto busy;
 	q->pending = true;
 	s->asked = q;
-	if (s->plan.mode == POLICY_DETECT && !config.detect_waits)
+	if (s->plan.mode == POLICY_DETECT && !config.detect_waits) {
+		background_begin(v);
 		return PASS;
+	}
 	q->wait = wait_open(v, deadline_ms(&job), cancel, q);
 	return (struct verdict){.kind = VERDICT_WAIT, .next = decide};
 busy:
@@ -408,17 +387,6 @@ static enum body_use body(const struct visit *v)
 	return s->hold ? BODY_HELD : BODY_UNSEEN;
 }
 
-static void describe(struct asked *q, const struct visit *v)
-{
-	char client[ADDR_TEXT], host[128], path[192];
-
-	addr_text(&v->facts->client, client);
-	plain(host, sizeof host, v->req->host);
-	plain(path, sizeof path, v->req->path);
-	snprintf(q->about, sizeof q->about, "[client %s] [site \"%.*s\"] [hostname \"%s\"] [uri \"%s\"] [unique_id \"%.*s\"]",
-		 client, SLICE_F(v->facts->site), host, path, SLICE_F(v->facts->id));
-}
-
 static void leave(struct visit *v)
 {
 	struct rules_state *s = v->state;
@@ -427,11 +395,6 @@ static void leave(struct visit *v)
 	if (!q)
 		return;
 	s->asked = NULL;
-	if (q->pending && s->plan.mode == POLICY_DETECT && !config.detect_waits) {
-		describe(q, v);
-		q->visit = NULL;
-		return;
-	}
 	if (q->pending)
 		pool_cancel(config.pool, &q->ask);
 	free_asked(q);

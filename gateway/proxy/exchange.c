@@ -7,7 +7,7 @@
 #include "gateway/proxy/reply.h"
 #include "gateway/proxy/upstream.h"
 
-enum { ARENA_BLOCK = 4096, INFORMATIONAL_MAX = 16 };
+enum { ARENA_BLOCK = 4096, INFORMATIONAL_MAX = 16, RECORD_MS = 10000 };
 
 static void forward(struct exchange *x);
 
@@ -23,9 +23,10 @@ static void bury(struct task *t)
 	mem_give(NULL, x, sizeof *x);
 }
 
-/* The last answer for the record has come, or none was expected. */
+/* The last answer for the record has come, none was expected, or none came in time. */
 static void close_record(struct exchange *x)
 {
+	timer_stop(&x->total);
 	record_waf_lines(x, 0);
 	record_write(x);
 	if (x->chain.filters)
@@ -52,6 +53,7 @@ static void let_go(struct exchange *x)
 	if (x->chain.filters && x->chain.background) {
 		budget_move(&x->budget, &x->proxy->memory);
 		x->chain.settled = settled;
+		timer_start(x->proxy->loop, &x->total, RECORD_MS);
 		return;
 	}
 	close_record(x);
@@ -70,7 +72,9 @@ static void out_of_time(struct timer *t)
 {
 	struct exchange *x = LIST_OF(t, struct exchange, total);
 
-	if (x->status)
+	if (x->state == EXCHANGE_ENDED)
+		close_record(x);
+	else if (x->status)
 		finish(x, false);
 	else
 		exchange_refuse(x, REASON_TOTAL_DEADLINE, 0, "the request took too long in all");

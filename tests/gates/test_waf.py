@@ -284,6 +284,7 @@ def test_a_stopped_inspector_delays_nobody_beyond_the_clocks(gateway, origin, on
     assert g.get("/?q=%3Cscript%3Ealert(1)%3C/script%3E").status == 403
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("on_failure, status", [("block", 503), ("pass", 200)])
 def test_an_inspector_stopped_in_the_middle_of_a_job_is_replaced(gateway, origin, on_failure, status):
     g = gateway("processes: {workers: 1, inspectors: 1}", origin=origin, policies=policy(on_failure=on_failure))
@@ -304,6 +305,7 @@ def test_an_inspector_stopped_in_the_middle_of_a_job_is_replaced(gateway, origin
     assert g.get().status == 200
 
 
+@pytest.mark.timing
 def test_one_stopped_inspector_does_not_stop_the_others(gateway, origin):
     g = gateway("processes: {workers: 1, inspectors: 4}", origin=origin, policies=policy())
     seen, workers = load(g, 4)
