@@ -204,7 +204,7 @@ static const struct setting logs_table[] = {
 	 .fallback = "stdout", .pattern = "."},
 	{CUSTOM("errors", config_logs, errors, config_parse_log, "stdout, stderr, off or a path", "What the operator should know."),
 	 .fallback = "stderr", .pattern = "."},
-	{CUSTOM("waf", config_logs, waf, config_parse_log, "stdout, stderr, off or a path", "One JSON line per WAF hit."),
+	{CUSTOM("waf", config_logs, waf, config_parse_log, "stdout, stderr, off or a path", "One line per rule hit, in the shape of ModSecurity's error log."),
 	 .fallback = "off", .pattern = "."},
 	{WORD("level", config_logs, level, "info", level_words, "The least level of `errors`.")},
 	{BOOL("waf_sync", config_logs, waf_sync, "false", "A hit is in its file before the answer leaves; for tests.")},

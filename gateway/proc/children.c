@@ -63,12 +63,13 @@ static pid_t start_logger(struct child *c)
 	struct node *n = c->node;
 	unsigned writers = n->workers + 2;
 	int fds[3 + SHARED_WORKERS + 2];
-	char count[16], uid[16];
-	const char *const argv[] = {"portcullis-logger", "role-logger", count, uid, NULL};
+	char workers[16], count[16], uid[16];
+	const char *const argv[] = {"portcullis-logger", "role-logger", workers, count, uid, NULL};
 
 	memcpy(fds, n->outputs, sizeof n->outputs);
 	for (unsigned i = 0; i < writers; i++)
 		fds[3 + i] = n->logs[i][1];
+	snprintf(workers, sizeof workers, "%u", n->workers);
 	snprintf(count, sizeof count, "%u", writers);
 	snprintf(uid, sizeof uid, "%u", uid_of(n, ROLE_LOGGER));
 	c->ready = true;

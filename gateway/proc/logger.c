@@ -19,6 +19,7 @@ enum { GATHER = 256 << 10, ACKS = 256, TURN_LINES = 512 };
 
 struct input {
 	struct watch watch;
+	bool errors_only; /* not a worker: what it says is never taken for a record of a request */
 };
 
 static struct loop *loop;
@@ -56,7 +57,7 @@ static void write_all(void)
 	acks_n = 0;
 }
 
-static void take(int fd, const char *at, size_t n)
+static void take(const struct input *from, const char *at, size_t n)
 {
 	struct log_head head;
 	struct buf *b;
@@ -64,7 +65,7 @@ static void take(int fd, const char *at, size_t n)
 	if (n < sizeof head)
 		return;
 	memcpy(&head, at, sizeof head);
-	if (head.stream >= LOG_STREAMS)
+	if (head.stream >= LOG_STREAMS || (from->errors_only && head.stream != LOG_ERRORS))
 		return;
 	b = &gathered[head.stream];
 	if (buf_len(b) + n > GATHER)
@@ -75,12 +76,13 @@ static void take(int fd, const char *at, size_t n)
 		return;
 	if (acks_n == ACKS)
 		write_all();
-	acks[acks_n].fd = fd;
+	acks[acks_n].fd = from->watch.fd;
 	acks[acks_n++].token = head.token;
 }
 
 static void readable(struct watch *w, unsigned what)
 {
+	const struct input *from = LIST_OF(w, struct input, watch);
 	char line[sizeof(struct log_head) + LOG_LINE + 1];
 
 	(void)what;
@@ -88,7 +90,7 @@ static void readable(struct watch *w, unsigned what)
 		ssize_t n = recv(w->fd, line, sizeof line, MSG_DONTWAIT);
 
 		if (n > 0) {
-			take(w->fd, line, (size_t)n);
+			take(from, line, (size_t)n);
 			continue;
 		}
 		if (n == 0) {
@@ -105,7 +107,7 @@ static void end(int signal_number)
 	asked_to_end = 1;
 }
 
-int logger_main(unsigned inputs, uid_t uid)
+int logger_main(unsigned workers, unsigned inputs, uid_t uid)
 {
 	struct input *all = calloc(inputs, sizeof *all);
 	struct sigaction action = {.sa_handler = end};
@@ -116,8 +118,10 @@ int logger_main(unsigned inputs, uid_t uid)
 	sigaction(SIGTERM, &action, NULL);
 	for (unsigned s = 0; s < LOG_STREAMS; s++)
 		buf_init(&gathered[s], NULL);
-	for (unsigned i = 0; i < inputs; i++)
+	for (unsigned i = 0; i < inputs; i++) {
+		all[i].errors_only = i >= workers;
 		inputs_open += watch_add_level(loop, &all[i].watch, LOGGER_INPUTS + (int)i, readable);
+	}
 	/* When asked to end, what has been sent by then is still written. */
 	while (inputs_open && !asked_to_end) {
 		loop_turn(loop, 1000);

@@ -27,8 +27,9 @@ int role_main(int argc, char **argv)
 	signal(SIGHUP, SIG_IGN);
 	if (argc == 3 && strcmp(argv[1], "role-loader") == 0)
 		return loader_main(argv[2]);
-	if (argc == 4 && strcmp(argv[1], "role-logger") == 0 && number(argv[2], &a) && number(argv[3], &uid))
-		return logger_main(a, (uid_t)uid);
+	if (argc == 5 && strcmp(argv[1], "role-logger") == 0 && number(argv[2], &a) && number(argv[3], &b) &&
+	    number(argv[4], &uid))
+		return logger_main(a, b, (uid_t)uid);
 	if (argc == 5 && strcmp(argv[1], "role-worker") == 0 && number(argv[2], &a) && number(argv[3], &b) &&
 	    number(argv[4], &uid))
 		return worker_main(a, b, (uid_t)uid);

@@ -48,7 +48,8 @@ enum logger_fd { LOGGER_ERRORS = 3, LOGGER_REQUESTS, LOGGER_WAF, LOGGER_INPUTS }
 enum control { CONTROL_READY = 'R', CONTROL_DRAIN = 'D' };
 
 int loader_main(const char *config_path);
-int logger_main(unsigned inputs, uid_t uid);
+/* Of its inputs the first are workers; the others may only speak of errors. */
+int logger_main(unsigned workers, unsigned inputs, uid_t uid);
 int worker_main(unsigned slot, unsigned workers, uid_t uid);
 
 #endif

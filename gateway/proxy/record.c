@@ -136,6 +136,11 @@ static void write_decision(const struct exchange *x, struct json *j)
 		chain_record(&x->chain, j);
 		return;
 	}
+	if (!x->failed) {
+		json_text(j, "decision", SLICE("redirect"));
+		json_text(j, "filter", SLICE("connection"));
+		return;
+	}
 	json_text(j, "decision", x->tries || x->failed == REASON_CLIENT_LEFT ? SLICE("failed") : SLICE("block"));
 	json_text(j, "filter", x->tries ? SLICE("forward") : SLICE("connection"));
 	json_text(j, "reason", slice_of(reason_word(x->failed)));
