@@ -8,7 +8,6 @@
 #include "rules/engine.h"
 
 #include <getopt.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -17,6 +16,10 @@
 
 #include "gateway/base/log.h"
 #include "gateway/base/text.h"
+
+/* Read by jemalloc: one thread needs one arena, and pages that were touched are kept for the next
+ * request. */
+const char *malloc_conf = "narenas:1,dirty_decay_ms:-1,muzzy_decay_ms:-1";
 
 struct arguments {
 	uint64_t rules, shared, inspectors, big, log, ready, uid;
@@ -214,10 +217,6 @@ int main(int argc, char **argv)
 	e.uid = (uid_t)a.uid;
 	log_open("zygote", e.log_fd);
 	hash_seed_random(&e.seed);
-	/* One thread; a heap that was grown is kept: the next request needs it again. */
-	mallopt(M_ARENA_MAX, 1);
-	mallopt(M_MMAP_THRESHOLD, 64 << 20);
-	mallopt(M_TRIM_THRESHOLD, 64 << 20);
 	arena_init(&strings, NULL, 4096);
 	if (!map_shared(&e, (int)a.shared))
 		return refuse(&a, "the shared pages cannot be mapped");

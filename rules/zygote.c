@@ -37,7 +37,7 @@ enum {
 	RETRY_FIRST_MS = 10, RETRY_MOST_MS = 2000,
 };
 
-/* Libraries, rules, a region of small blocks (heap.c), and room to judge. */
+/* Libraries, rules, and room to judge. */
 #define ADDRESS_SPACE (1280ull << 20)
 
 struct child {
