@@ -212,6 +212,7 @@ def heavy(leaves):
 
 
 HEAVY = heavy(300)
+CLOCK = "waf: {queue: 1s, run: 250ms, run_per_kib: 1ms}\n"
 
 
 def resume(pid):
@@ -268,7 +269,7 @@ def test_a_killed_inspector_loses_only_its_own_job(gateway, origin, capsys):
 @pytest.mark.parametrize("on_failure, status", [("block", 503), ("pass", 200)])
 def test_a_stopped_inspector_delays_nobody_beyond_the_clocks(gateway, origin, on_failure, status):
     """It is noticed and replaced in time, or the policy's direction decides."""
-    g = gateway("processes: {workers: 1, inspectors: 1}", origin=origin, policies=policy(on_failure=on_failure))
+    g = gateway(CLOCK + "processes: {workers: 1, inspectors: 1}", origin=origin, policies=policy(on_failure=on_failure))
     assert g.get().status == 200
     victim = inspectors(g)[0]
     with g.client(timeout=20) as c:
@@ -287,7 +288,7 @@ def test_a_stopped_inspector_delays_nobody_beyond_the_clocks(gateway, origin, on
 @pytest.mark.timing
 @pytest.mark.parametrize("on_failure, status", [("block", 503), ("pass", 200)])
 def test_an_inspector_stopped_in_the_middle_of_a_job_is_replaced(gateway, origin, on_failure, status):
-    g = gateway("processes: {workers: 1, inspectors: 1}", origin=origin, policies=policy(on_failure=on_failure))
+    g = gateway(CLOCK + "processes: {workers: 1, inspectors: 1}", origin=origin, policies=policy(on_failure=on_failure))
     assert g.get().status == 200
     victim = inspectors(g)[0]
     with g.client(timeout=20) as c:
@@ -307,7 +308,7 @@ def test_an_inspector_stopped_in_the_middle_of_a_job_is_replaced(gateway, origin
 
 @pytest.mark.timing
 def test_one_stopped_inspector_does_not_stop_the_others(gateway, origin):
-    g = gateway("processes: {workers: 1, inspectors: 4}", origin=origin, policies=policy())
+    g = gateway(CLOCK + "processes: {workers: 1, inspectors: 4}", origin=origin, policies=policy())
     seen, workers = load(g, 4)
     time.sleep(0.5)
     os.kill(inspectors(g)[0], signal.SIGSTOP)
