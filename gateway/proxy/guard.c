@@ -4,6 +4,8 @@
  * cells that is rare, and then both are held to one bound, never to none. */
 #include "gateway/proxy/guard.h"
 
+#include <stdatomic.h>
+
 static uint16_t cell_of(const struct proxy *p, const struct addr *a)
 {
 	struct addr net = addr_net(a, 32, 64);
@@ -17,7 +19,7 @@ bool guard_allows(const struct proxy *p, const struct addr *a)
 	uint64_t sum = 0;
 
 	for (unsigned i = 0; i < p->plan.workers; i++)
-		sum += __atomic_load_n(&p->plan.guards[i].open[cell], __ATOMIC_RELAXED);
+		sum += atomic_load_explicit(&p->plan.guards[i].open[cell], memory_order_relaxed);
 	return sum < (uint64_t)p->config->client.per_address;
 }
 
@@ -25,11 +27,11 @@ uint16_t guard_came(struct proxy *p, const struct addr *a)
 {
 	uint16_t cell = cell_of(p, a);
 
-	__atomic_fetch_add(&p->plan.guards[p->plan.worker].open[cell], 1, __ATOMIC_RELAXED);
+	atomic_fetch_add_explicit(&p->plan.guards[p->plan.worker].open[cell], 1, memory_order_relaxed);
 	return cell;
 }
 
 void guard_left(struct proxy *p, uint16_t cell)
 {
-	__atomic_fetch_sub(&p->plan.guards[p->plan.worker].open[cell], 1, __ATOMIC_RELAXED);
+	atomic_fetch_sub_explicit(&p->plan.guards[p->plan.worker].open[cell], 1, memory_order_relaxed);
 }
