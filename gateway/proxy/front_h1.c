@@ -507,8 +507,6 @@ static void start_request(struct front *f, struct slice head)
 	h1_chunks_init(&f->chunks);
 	if (f->body_over)
 		x->body_ended = true;
-	if (f->body == HTTP_BODY_LENGTH && !f->left)
-		x->req.body = HTTP_BODY_LENGTH;
 	exchange_start(x, f->listener->serve == CONFIG_REDIRECT);
 }
 

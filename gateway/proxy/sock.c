@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 bool sock_open(struct sock *s, struct loop *l, int fd, void (*ready)(struct watch *w, unsigned what))
@@ -87,40 +86,27 @@ ssize_t sock_read(struct sock *s, void *at, size_t n)
 	return SOCK_BROKEN;
 }
 
-static ssize_t sent(struct sock *s, ssize_t n, size_t asked)
+ssize_t sock_write(struct sock *s, const void *at, size_t n)
 {
-	if (n >= 0) {
-		if ((size_t)n < asked)
+	ssize_t put;
+
+	if (!n)
+		return 0;
+	if (s->tls) {
+		put = tls_write(s->tls, at, n);
+		if (put == 0)
 			s->writable = false;
-		return n;
+		return put;
+	}
+	put = send(s->watch.fd, at, n, MSG_NOSIGNAL);
+	if (put >= 0) {
+		if ((size_t)put < n)
+			s->writable = false;
+		return put;
 	}
 	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) {
 		s->writable = false;
 		return SOCK_AGAIN;
 	}
 	return SOCK_BROKEN;
-}
-
-ssize_t sock_write(struct sock *s, const void *at, size_t n)
-{
-	if (!n)
-		return 0;
-	if (s->tls) {
-		ssize_t put = tls_write(s->tls, at, n);
-
-		if (put == 0)
-			s->writable = false;
-		return put;
-	}
-	return sent(s, send(s->watch.fd, at, n, MSG_NOSIGNAL), n);
-}
-
-ssize_t sock_write2(struct sock *s, const void *a, size_t a_len, const void *b, size_t b_len)
-{
-	struct iovec parts[2] = {{(void *)(uintptr_t)a, a_len}, {(void *)(uintptr_t)b, b_len}};
-	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-
-	if (s->tls || !a_len)
-		return a_len ? sock_write(s, a, a_len) : sock_write(s, b, b_len);
-	return sent(s, sendmsg(s->watch.fd, &message, MSG_NOSIGNAL), a_len + b_len);
 }

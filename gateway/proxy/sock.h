@@ -35,7 +35,5 @@ void sock_marks(struct sock *s, unsigned what);
 ssize_t sock_read(struct sock *s, void *at, size_t n);
 /* Bytes written (may be short), SOCK_AGAIN or SOCK_BROKEN. */
 ssize_t sock_write(struct sock *s, const void *at, size_t n);
-/* Two runs in one call where the connection allows it. */
-ssize_t sock_write2(struct sock *s, const void *a, size_t a_len, const void *b, size_t b_len);
 
 #endif
