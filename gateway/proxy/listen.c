@@ -180,7 +180,8 @@ struct proxy *proxy_new(const struct proxy_plan *plan, struct fail *f)
 	p->config = plan->config;
 	p->memory.limit = (size_t)plan->config->processes.worker_memory;
 	p->spool.limit = (size_t)plan->config->processes.spool;
-	p->fronts_max = (unsigned)(plan->config->client.connections / plan->workers);
+	/* Rounded up: a worker that may have none would leave its share of the clients waiting for ever. */
+	p->fronts_max = (unsigned)((plan->config->client.connections + plan->workers - 1) / plan->workers);
 	list_init(&p->fronts);
 	list_init(&p->ack_waiters);
 	timer_init(&p->accept_again, accept_again);
