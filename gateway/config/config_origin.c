@@ -317,12 +317,32 @@ static void find_origins(struct config_reader *r)
 	}
 }
 
+/* A site that was given a url instead leaves its origin behind. */
+static void warn_of_unused(struct config_reader *r, unsigned declared)
+{
+	const struct config_origin *o = r->config->origins.at;
+	const struct config_site *site = r->config->sites.at;
+	bool *used = ARENA_ARRAY(&r->temp, bool, r->config->origins.n + 1);
+
+	for (unsigned i = 0; used && i < r->config->sites.n; i++)
+		if (site[i].origin)
+			used[site[i].origin - o] = true;
+	for (unsigned i = 0; used && i < declared; i++)
+		if (!used[i])
+			fail_warn(r->fail, o[i].head.place, "no site has origin \"%.*s\"; remove it, or give it to a site",
+				  SLICE_F(o[i].head.key));
+}
+
 void config_origins(struct config_reader *r)
 {
 	struct config *c = r->config;
+	unsigned declared = c->origins.n;
 	const struct config_origin *o;
 
 	find_origins(r);
+	/* A misspelt name is told already. */
+	if (!r->fail->errors)
+		warn_of_unused(r, declared);
 	o = c->origins.at;
 	for (unsigned i = 0; i < c->origins.n; i++) {
 		struct config_server *s = o[i].servers.at;

@@ -1,6 +1,8 @@
 /* config_policies.c -- the policies that sites name, each compiled once. */
+#include <dirent.h>
 #include <unistd.h>
 
+#include "gateway/base/text.h"
 #include "gateway/config/config_parts.h"
 
 static const struct place no_place;
@@ -30,6 +32,30 @@ static void hash_lists(struct config_reader *r, const char *path, struct slice b
 	fail_done(&untold);
 }
 
+/* What to do about a policy that is not there: the nearest name of its folder, or write it. */
+static const char *instead(struct config_reader *r, struct slice name)
+{
+	DIR *folder = opendir(r->config->policies.at);
+	const char *names[257], *near;
+	struct dirent *entry;
+	struct slice text;
+	unsigned n = 0;
+
+	if (!folder)
+		return "make its folder, for one with a copy of the shipped policies, or name another under policies";
+	while (n < 256 && (entry = readdir(folder))) {
+		struct slice file = slice_of(entry->d_name);
+
+		if (slice_ends(file, SLICE(".yaml")) && (text = arena_copy(&r->temp, slice_first(file, file.len - 5))).at)
+			names[n++] = text.at;
+	}
+	closedir(folder);
+	names[n] = NULL;
+	near = text_nearest(name, names);
+	text = near ? arena_print(&r->temp, "did you mean \"%s\"?", near) : SLICE_NONE;
+	return text.at ? text.at : "write it, or name another policy";
+}
+
 /* The file of a policy, hashed.  `wanted` is where its name was written. */
 static bool load(struct config_reader *r, struct slice name, struct place wanted, const char *whose, const char **path,
 		 struct slice *bytes)
@@ -39,7 +65,8 @@ static bool load(struct config_reader *r, struct slice name, struct place wanted
 	if (!at.at)
 		return fail_at(r->fail, wanted, "memory is used up while the file is read");
 	if (access(at.at, F_OK) < 0)
-		return fail_at(r->fail, wanted, "%s \"%.*s\": there is no file %s", whose, SLICE_F(name), at.at);
+		return fail_at(r->fail, wanted, "%s \"%.*s\": there is no file %s; %s", whose, SLICE_F(name), at.at,
+			       instead(r, name));
 	if (!yaml_load(&r->temp, at.at, YAML_BYTES, bytes, r->fail, no_place))
 		return false;
 	config_hash_file(r->hash, at.at, *bytes);

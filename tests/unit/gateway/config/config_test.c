@@ -220,6 +220,9 @@ static void test_a_full_file(void **state)
 
 /* ---- Broken files ---- */
 
+#define FILES_8 "a, a, a, a, a, a, a, a, "
+#define FILES_65 FILES_8 FILES_8 FILES_8 FILES_8 FILES_8 FILES_8 FILES_8 FILES_8 "a"
+
 static const struct broken {
 	const char *in;
 	uint32_t line, column; /* of the first finding */
@@ -333,6 +336,7 @@ static const struct broken {
 
 	/* Policies */
 	{LISTEN "sites: {a: {hosts: x, origin: 'http://10.0.0.1', policy: none}}\n", 2, 58, "there is no file "},
+	{LISTEN "sites: {a: {hosts: x, origin: 'http://10.0.0.1', policy: plian}}\n", 2, 58, "did you mean \"plain\"?"},
 	{LISTEN "sites: {a: {hosts: x, origin: 'http://10.0.0.1', policy: misnamed}}\n", 2, 58, "calls itself \"other\""},
 	{LISTEN "sites: {a: {hosts: x, origin: 'http://10.0.0.1', policy: '../x'}}\n", 2, 58, "is not a name"},
 	{LISTEN "sites: {a: {hosts: x, origin: 'http://10.0.0.1', policy: broken}}\n", 2, 1, "ruels"},
@@ -345,6 +349,7 @@ static const struct broken {
 	{LISTEN SITE "rulesets: {crs: {path: bare}}\n", 4, 24, "neither crs-setup.conf nor crs-setup.conf.example"},
 	{LISTEN SITE "rulesets: {crs: {path: crs, setup: nothing.conf}}\n", 4, 36, "cannot be opened"},
 	{LISTEN SITE "rulesets: {crs: {path: crs, before: [none.conf]}}\n", 4, 37, "cannot be opened"},
+	{LISTEN SITE "rulesets: {crs: {path: crs, before: [" FILES_65 "]}}\n", 4, 37, "has 65 entries; at most 64 allowed"},
 	{LISTEN SITE "rulesets: {crs: {}}\n", 4, 17, "\"path\" is missing"},
 
 	/* Databases, Redis, secrets */
@@ -447,6 +452,7 @@ static void test_warnings(void **state)
 		 "open to others"},
 		{LISTEN SITE "geoip: {country: none.mmdb, missing: degrade}\n", 4, 18, "places are unknown until it is there"},
 		{"listeners: [{address: '*:80', serve: redirect}]\n" SITE, 1, 13, "but none serves it"},
+		{LISTEN SITE "origins: {old: {servers: 'http://10.0.0.2'}}\n", 4, 11, "no site has origin \"old\""},
 	};
 
 	(void)state;
