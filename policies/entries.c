@@ -76,7 +76,7 @@ static bool id_read(struct compile *c, const struct entry_text *t, struct entry 
 	if (slice_is(id, "waf"))
 		return fail_at(c->fail, t->head.place, "an entry cannot be named waf: `from: [waf]` means the rule set");
 	if (names_find(&c->ids, id) >= 0)
-		return fail_at(c->fail, t->head.place, "the id \"%.*s\" is used twice", SLICE_F(id));
+		return fail_at(c->fail, t->head.place, "the id \"%.*s\" is used twice; give each entry its own", SLICE_F(id));
 	if (names_add(c, &c->ids, id, POLICY_ENTRIES) < 0)
 		return fail_at(c->fail, t->head.place, "more than %d entries in one policy", POLICY_ENTRIES);
 	out->number = (uint16_t)(c->ids.n - 1);
@@ -89,7 +89,8 @@ static bool place_allowed(struct compile *c, const struct entry_text *t, const s
 	if (!c->from->geoip_optional || !strict || t->on_failure || !expr_on_place(c, e->when))
 		return true;
 	return fail_at(c->fail, t->when->place,
-		       "this asks for the place, whose database may be absent; say on_failure: skip, or match to refuse everyone then");
+		       "this asks for the place, whose database may be absent; name one under geoip (missing: refuse) in "
+		       "portcullis.yaml, or say on_failure: skip, or match to refuse everyone then");
 }
 
 bool entry_compile(struct compile *c, const struct entry_text *t, enum purpose purpose, bool strict,

@@ -94,8 +94,9 @@ static const struct set *named_set(struct parser *p, const struct term *t, enum 
 	const struct set *s = i >= 0 ? p->c->sets[i] : NULL;
 
 	if (!s) {
-		parse_fail(p, p->tok.at, "no set named \"%.*s\"%s", SLICE_F(p->tok.text),
-			   names_suggest(p->c, &p->c->sets_names, p->tok.text));
+		const char *near = names_suggest(p->c, &p->c->sets_names, p->tok.text);
+
+		parse_fail(p, p->tok.at, "no set named \"%.*s\"%s", SLICE_F(p->tok.text), *near ? near : "; add it under sets");
 		return NULL;
 	}
 	if (s->type != TYPES && s->type != t->type &&
