@@ -124,7 +124,8 @@ bool node_open_logs(struct node *n)
 	for (unsigned s = 0; s < 3; s++) {
 		n->outputs[s] = open_output(where[s]);
 		if (n->outputs[s] < 0) {
-			fprintf(stderr, "portcullis: cannot open the log %.*s: %s\n", SLICE_F(where[s]), strerror(errno));
+			fprintf(stderr, "portcullis: cannot open the log %.*s: %s%s\n", SLICE_F(where[s]), strerror(errno),
+				errno == ENOENT ? "; make its directory, or name another path under logs" : "");
 			return false;
 		}
 	}

@@ -215,6 +215,7 @@ static struct child *child_of(struct node *n, pid_t pid)
 static void ended(struct node *n, struct child *c, int status)
 {
 	bool was_ready = c->ready;
+	char slot[16] = "";
 	int64_t wait;
 
 	if (c->role == ROLE_ZYGOTE && c->report.loop)
@@ -222,12 +223,11 @@ static void ended(struct node *n, struct child *c, int status)
 	wait = child_ended(c);
 	if (n->stopping)
 		return;
-	if (WIFSIGNALED(status))
-		log_error("the %s %u was ended by signal %d; it is started again in %lld ms", role_names[c->role], c->slot,
-			  WTERMSIG(status), (long long)wait);
-	else
-		log_error("the %s %u ended with status %d; it is started again in %lld ms", role_names[c->role], c->slot,
-			  WEXITSTATUS(status), (long long)wait);
+	if (c->role == ROLE_WORKER)
+		snprintf(slot, sizeof slot, " %u", c->slot);
+	log_error("the %s%s %s %d; it is started again in %lld ms", role_names[c->role], slot,
+		  WIFSIGNALED(status) ? "was ended by signal" : "ended with status",
+		  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), (long long)wait);
 	if (!n->serving && !was_ready && c->failures >= FIRST_TRIES) {
 		log_error("the %s does not come up; giving up", role_names[c->role]);
 		give_up(n);

@@ -43,8 +43,22 @@ static struct worker {
 
 /* ---- Signs of life ---- */
 
+/* The logger is slower than the lines come: whoever reads them must know that some are not there. */
+static void tell_dropped(void)
+{
+	static uint64_t told;
+	uint64_t dropped = log_dropped();
+
+	if (dropped == told)
+		return;
+	log_warn("%llu lines for the logs were dropped, %llu since the start: they came faster than they are written",
+		 (unsigned long long)(dropped - told), (unsigned long long)dropped);
+	told = dropped;
+}
+
 static void beat(struct timer *t)
 {
+	tell_dropped();
 	w.shared->cells[w.slot].beat_us = loop_us(w.loop);
 	timer_start(w.loop, t, BEAT_MS);
 }
@@ -221,6 +235,13 @@ static bool make_proxy(unsigned workers)
 	return w.proxy != NULL;
 }
 
+static bool made(bool good, const char *part)
+{
+	if (!good)
+		log_error("the %s cannot be made ready: memory or descriptors are used up, or a line above says why", part);
+	return good;
+}
+
 static bool make_all(unsigned workers)
 {
 	/* Before anything is opened that could take the number of one that was not given. */
@@ -232,13 +253,12 @@ static bool make_all(unsigned workers)
 	w.shared = map(WORKER_SHARED, &size);
 	w.loop = loop_new();
 	if (!w.config || !w.secrets || !w.shared || !w.loop)
-		return false;
+		return made(false, "shared memory and event loop");
 	log_level((enum log_level)w.config->logs.level);
 	w.helpers.limit = 256u << 20;
 	w.geoip = geoip_open(country, asn);
-	if (!w.geoip && (country >= 0 || asn >= 0))
-		return false;
-	return wake_policies() && make_limits() && make_rules() && make_proxy(workers);
+	return made(w.geoip || (country < 0 && asn < 0), "places") && made(wake_policies(), "policies") &&
+	       made(make_limits(), "limits") && made(make_rules(), "rules") && made(make_proxy(workers), "data path");
 }
 
 static void unmake_all(void)
@@ -273,8 +293,10 @@ int worker_main(unsigned slot, unsigned workers, uid_t uid)
 	log_open(role, WORKER_LOG);
 	w.slot = slot;
 	spawn_more_files();
-	if (!make_all(workers) || !spawn_shed(uid, SIGTERM)) {
-		log_error("cannot be made ready");
+	if (!make_all(workers))
+		return 1;
+	if (!spawn_shed(uid, SIGTERM)) {
+		log_error("cannot become user id %u: %m; see processes.uids", (unsigned)uid);
 		return 1;
 	}
 	signal(SIGTERM, SIG_DFL);
@@ -282,8 +304,10 @@ int worker_main(unsigned slot, unsigned workers, uid_t uid)
 	timer_init(&w.deadline, cut);
 	beat(&w.beat);
 	if (!watch_add_level(w.loop, &w.control, WORKER_CONTROL, controlled) ||
-	    !watch_add_level(w.loop, &w.log, WORKER_LOG, acked) || !proxy_listen(w.proxy))
+	    !watch_add_level(w.loop, &w.log, WORKER_LOG, acked) || !proxy_listen(w.proxy)) {
+		log_error("the event loop has no room for listeners: %m");
 		return 1;
+	}
 	if (send(WORKER_CONTROL, &ready, 1, MSG_NOSIGNAL) != 1)
 		return 1;
 	loop_run(w.loop);
