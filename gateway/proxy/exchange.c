@@ -395,6 +395,7 @@ bool exchange_response(struct exchange *x)
 	if (r->status < 200) {
 		/* 100 was ours to say; the others are passed on to who can read them. */
 		if (++x->informational > INFORMATIONAL_MAX) {
+			upstream_abandon(x->upstream);
 			exchange_upstream_failed(x, REASON_ORIGIN_BROKEN, "too many informational answers", UPSTREAM_CUT);
 			return false;
 		}

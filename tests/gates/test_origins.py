@@ -239,6 +239,20 @@ def test_a_broken_answer_is_502_and_its_connection_ends(rig, name):
     assert rig.get("/after").get("x-canary") == "/after"
 
 
+def test_what_follows_too_many_informational_answers_is_nobodys(rig):
+    hint = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+    rig.origin.answers["/hints"] = [hint * 17, 0.3, hint, 0.1, page(b"poison"), HANG]
+    with rig.client() as c:
+        answer = c.ask(request("/hints"))
+        assert answer.status == 502 and len(answer.informational) == 16
+        connection = rig.origin.connections[rig.origin.requests[-1].connection]
+        end = time.monotonic() + 3
+        while not connection.ended and time.monotonic() < end:
+            time.sleep(0.02)
+        assert connection.ended
+        assert c.get("/after").get("x-canary") == "/after"
+
+
 CHUNKS = [b"Z\r\nhello\r\n", b"5\r\nhelloXX", b"5 \r\nhello\r\n", b"+5\r\nhello\r\n", b"5\nhello\n", b"F" * 17 + b"\r\n", b"0x5\r\nhello\r\n"]
 
 
