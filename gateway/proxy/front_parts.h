@@ -1,0 +1,79 @@
+/* front_parts.h -- shared by the files of the HTTP/1.1 front; nobody else includes it. */
+#ifndef PORTCULLIS_PROXY_FRONT_PARTS_H
+#define PORTCULLIS_PROXY_FRONT_PARTS_H
+
+#include "gateway/http/h1.h"
+#include "gateway/proxy/exchange.h"
+#include "gateway/proxy/front_h1.h"
+#include "gateway/proxy/sock.h"
+
+enum { FRONT_DRAIN_BYTES = 65536 }; /* of content that is read only to be thrown away */
+
+enum front_phase {
+	FRONT_HANDSHAKING,
+	FRONT_IDLE,      /* between requests */
+	FRONT_HEAD,      /* part of a head is here */
+	FRONT_BUSY,      /* an exchange is in progress */
+	FRONT_FLUSHING,  /* the answer is complete, not all of it is sent */
+	FRONT_DRAINING,  /* the rest of the content is read away before the next request */
+	FRONT_LINGERING, /* our side is closed; wait for the client's end, so that it reads the answer */
+	FRONT_CLOSED,
+};
+
+struct front {
+	struct sock sock;
+	struct proxy *proxy;
+	const struct proxy_listener *listener;
+	struct budget budget;
+	struct list link;
+	struct timer timer;
+	struct task go, bury;
+	struct buf in, out;
+	struct exchange *x;
+	struct addr peer;
+	uint16_t peer_port;
+	uint16_t cell; /* of the address guard */
+	uint8_t phase; /* enum front_phase */
+	bool keep, broken;
+	bool out_chunked, body_over, skipped_line;
+	bool spoken; /* the client has sent its first byte */
+	uint32_t requests, drained;
+	struct h1_scan scan;
+
+	/* Content of the request in progress */
+	struct h1_chunks chunks;
+	enum http_body body;
+	uint64_t left, body_bytes;
+	uint32_t pending; /* decoded bytes at the front of `in` */
+
+	/* Progress, for the rate and the stall */
+	int64_t ticked_ms, body_waited_ms, stalled_ms;
+	uint64_t sent, stalled_sent;
+};
+
+/* ---- front_h1.c: the connection ---- */
+
+/* Close it now; an exchange in progress is aborted.  `cut`: so that the client sees that. */
+void front_shut(struct front *f, bool cut);
+void front_next_request(struct front *f);
+/* How often the clocks of a busy connection are looked at. */
+int64_t front_tick_ms(const struct front *f);
+
+/* ---- front_request.c: what the client sends ---- */
+
+/* Look for a head in `in`.  True when something was done and it is worth looking again. */
+bool front_parse_head(struct front *f);
+/* Answer what cannot be a request; the connection ends with it. */
+void front_refuse_head(struct front *f, enum reason reason, unsigned status, const char *why);
+/* Feed what is in `in` to the exchange.  True when something was consumed. */
+bool front_feed_body(struct front *f);
+
+/* ---- front_answer.c: what goes out ---- */
+
+extern const struct exchange_front front_operations;
+/* Send what is in `out` as far as the client takes it. */
+void front_flush(struct front *f);
+/* Nothing sensible can be sent any more: the connection is cut on the next turn. */
+void front_break_off(struct front *f);
+
+#endif
