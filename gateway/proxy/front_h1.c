@@ -111,7 +111,7 @@ static bool too_slow_sending(struct front *f, int64_t passed_ms)
 static bool too_slow_reading(struct front *f, int64_t now_ms)
 {
 	const struct config_client *c = &f->proxy->config->client;
-	bool slow;
+	int64_t taken = (int64_t)(f->sent - f->stalled_sent);
 
 	if (f->sock.writable || !f->stalled_ms) {
 		f->stalled_ms = f->sock.writable ? 0 : now_ms;
@@ -120,10 +120,10 @@ static bool too_slow_reading(struct front *f, int64_t now_ms)
 	}
 	if (now_ms - f->stalled_ms < c->stall_ms)
 		return false;
-	slow = (int64_t)(f->sent - f->stalled_sent) < c->body_rate * c->stall_ms / 1000;
 	f->stalled_ms = now_ms;
 	f->stalled_sent = f->sent;
-	return slow;
+	/* Where any rate will do, nothing at all is still none. */
+	return !taken || taken < c->body_rate * c->stall_ms / 1000;
 }
 
 static void tick(struct front *f)

@@ -130,6 +130,18 @@ def test_a_reader_that_stalls_is_cut(rig):
             pass
 
 
+def test_a_reader_that_stalls_is_cut_where_any_rate_will_do(gateway, origin):
+    g = gateway("client: {body_rate: 0B, stall: 1s}", origin=origin)
+    origin.answers["/big"] = [page(b"x" * (32 << 20))]
+    with g.client(rcvbuf=4096, timeout=30) as c:
+        c.send(request("/big"))
+        time.sleep(4)
+        try:
+            assert not c.read().complete
+        except Closed:
+            pass
+
+
 def test_a_slow_origin_is_not_the_clients_fault(rig):
     rig.origin.answers["/slow"] = [3.0, page(b"at last")]
     assert rig.get("/slow").text == "at last"
