@@ -74,7 +74,7 @@ struct facts {
 	struct policy_run policy_run;     /* valid after the policy filter */
 	bool policy_ran;
 	bool secure;
-	struct slice tls_version, tls_sni, tls_cipher;
+	struct slice tls_version, tls_sni;
 	uint64_t body_max;         /* bytes; the operator's bound, or policy's */
 	struct fields client_fields; /* declared: added to the answer (RateLimit ...) */
 	unsigned waf_score;

@@ -27,7 +27,6 @@ static struct exchange *begin(struct front *f)
 	if (f->sock.tls) {
 		x->facts.secure = true;
 		x->facts.tls_version = slice_of(tls_version(f->sock.tls));
-		x->facts.tls_cipher = slice_of(tls_cipher(f->sock.tls));
 		x->facts.tls_sni = tls_sni(f->sock.tls);
 		x->facts.policy_facts.tls_version = tls_version_number(f->sock.tls);
 		x->facts.policy_facts.tls_sni = x->facts.tls_sni;
