@@ -255,10 +255,23 @@ static bool too_large(struct exchange *x, size_t more)
 	return x->facts.body_max && x->body_bytes + more > x->facts.body_max;
 }
 
-size_t exchange_body(struct exchange *x, struct slice bytes)
+/* To the origin as it comes.  The mark is set first: where the connection breaks on these bytes, nobody
+ * else may be asked without them. */
+static size_t stream(struct exchange *x, struct slice bytes)
 {
+	bool before = x->sent_streamed;
 	size_t taken;
 
+	x->sent_streamed = true;
+	taken = upstream_body(x->upstream, bytes);
+	if (!taken)
+		x->sent_streamed = before;
+	x->body_bytes += taken;
+	return taken;
+}
+
+size_t exchange_body(struct exchange *x, struct slice bytes)
+{
 	if (x->own)
 		return bytes.len;
 	if (x->state == EXCHANGE_JUDGING || x->state == EXCHANGE_REPORTING)
@@ -273,13 +286,7 @@ size_t exchange_body(struct exchange *x, struct slice bytes)
 			exchange_refuse(x, REASON_OVERLOAD, 0, "no room to hold the content");
 		return bytes.len;
 	}
-	if (!x->upstream)
-		return 0;
-	taken = upstream_body(x->upstream, bytes);
-	if (taken)
-		x->sent_streamed = true;
-	x->body_bytes += taken;
-	return taken;
+	return x->upstream ? stream(x, bytes) : 0;
 }
 
 /* The whole content is held: on to the filters that wanted it. */
@@ -341,17 +348,19 @@ static void forward(struct exchange *x)
 /* Held content goes out from the spool, at the origin's pace. */
 static void pump_held(struct exchange *x)
 {
+	const struct upstream *to = x->upstream;
 	char piece[16384];
 
-	while (x->upstream && x->sent_offset < x->spool.len) {
+	while (x->sent_offset < x->spool.len) {
 		ssize_t n = spool_read(&x->spool, x->sent_offset, piece, sizeof piece);
 		size_t taken = n > 0 ? upstream_body(x->upstream, slice_make(piece, (size_t)n)) : 0;
 
-		if (n <= 0 || !taken)
+		/* Where it broke in there, another is asked by now, from the beginning; or nobody is. */
+		if (!taken || x->upstream != to)
 			return;
 		x->sent_offset += taken;
 	}
-	if (x->upstream && x->sent_offset == x->spool.len)
+	if (x->sent_offset == x->spool.len)
 		upstream_body_end(x->upstream);
 }
 

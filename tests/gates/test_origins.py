@@ -1,4 +1,6 @@
 """Origins: pools, retries, ejection, weights, TLS; and answers that break the protocol."""
+import os
+import signal
 import socket
 import ssl
 import threading
@@ -109,6 +111,36 @@ def test_a_request_that_never_left_may_go_elsewhere_whatever_its_method(gateway,
     g = gateway(pool((gone, ""), (good, ""), eject_failures=100))
     for i in range(6):
         assert g.ask(request("/x", "shop.example.com", TEXT, method="POST", body=b"%d" % i)).status == 200
+
+
+def test_content_that_was_lost_with_its_connection_is_never_left_out(gateway, origin_maker):
+    bad, good = origin_maker(), origin_maker()
+    bad.early["/up"] = [1.0, RESET]
+    g = gateway(pool((bad, ""), (good, "")))
+    worker = g.role("worker")[0]
+    with g.client() as c:
+        c.send(request("/up", "shop.example.com", TEXT, "Transfer-Encoding: chunked", method="PUT"))
+        time.sleep(0.3)
+        # The chunk and the reset are there together, and the chunk is looked at first.
+        os.kill(worker, signal.SIGSTOP)
+        c.send(b"5\r\nfirst\r\n")
+        time.sleep(1.2)
+        os.kill(worker, signal.SIGCONT)
+        c.send(b"6\r\nsecond\r\n0\r\n\r\n")
+        assert c.read().status == 502
+    assert good.requests == []
+
+
+def test_held_content_is_sent_again_from_its_beginning(gateway, origin_maker):
+    bad, good = origin_maker(), origin_maker()
+    bad.early["/held"] = [RESET]
+    g = gateway(pool((bad, ""), (good, ""), eject_failures=1000).replace("origin: pool", "origin: pool, policy: shop"),
+                policies={"shop": "policy: shop\nwaf: {mode: detect}\n"})
+    body = b"a=" + b"x" * 300000
+    for _ in range(10):
+        form = "Content-Type: application/x-www-form-urlencoded"
+        assert g.ask(request("/held", "shop.example.com", form, method="PUT", body=body)).status == 200
+    assert [r.body == body for r in good.requests] == [True] * 10
 
 
 def test_a_failing_server_is_ejected_and_comes_back(gateway, origin_maker):
