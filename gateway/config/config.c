@@ -4,6 +4,7 @@
  * left whole, so that one mistake is told once. */
 #include "gateway/config/config.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -41,9 +42,12 @@ static bool begin(struct config_reader *r, const char *path)
 static bool read_settings(struct config_reader *r)
 {
 	struct setting_reader reader = {.arena = r->arena, .fail = r->fail, .directory = r->directory, .context = r};
+	struct place whole = {r->config->file, 0, 0};
 	struct slice bytes;
 
-	if (!yaml_load(&r->temp, r->config->file, YAML_BYTES, &bytes, r->fail, (struct place){r->config->file, 0, 0}))
+	if (access(whole.file, F_OK) < 0 && errno == ENOENT)
+		return fail_at(r->fail, whole, "the file cannot be opened: there is none; write it, or name another with -c");
+	if (!yaml_load(&r->temp, whole.file, YAML_BYTES, &bytes, r->fail, whole))
 		return false;
 	config_hash_file(r->hash, r->config->file, bytes);
 	r->root = yaml_read(&r->temp, r->config->file, bytes, r->fail);
