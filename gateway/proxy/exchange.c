@@ -10,6 +10,7 @@
 enum { ARENA_BLOCK = 4096, INFORMATIONAL_MAX = 16, RECORD_MS = 10000 };
 
 static void forward(struct exchange *x);
+static void judge_body(struct exchange *x);
 
 /* ---- Beginning and end ---- */
 
@@ -180,7 +181,11 @@ static void go_on(struct exchange *x)
 		if (x->expecting)
 			x->front->go_ahead(x);
 		x->expecting = false;
-		x->front->want(x);
+		/* An empty body may have ended while the head was judged: nobody would say so again. */
+		if (x->body_ended)
+			judge_body(x);
+		else
+			x->front->want(x);
 	} else {
 		forward(x);
 	}

@@ -183,6 +183,15 @@ def test_no_request_waits_longer_than_20_ms_for_redis(gateway, origin, redis, ho
     assert len(late) <= 1, late
 
 
+def test_an_empty_body_that_ended_while_redis_was_asked_is_still_judged(gateway, origin, redis):
+    both = {"shop": "policy: shop\nwaf: {mode: enforce, paranoia: 1}\nlimits: [{id: page, rate: 100 per 1m}]\n"}
+    g = gateway("redis: {address: '127.0.0.1:%d'}\n" % redis.port, origin=origin, policies=both)
+    for _ in range(5):
+        with g.client(timeout=5) as c:
+            assert c.ask(request("/", "shop.example.com", "Content-Type: application/x-www-form-urlencoded",
+                                 "Transfer-Encoding: chunked", method="POST", body=b"0\r\n\r\n")).status == 200
+
+
 def test_counting_goes_on_when_redis_is_back(gateway, origin, redis):
     g = gateway("redis: {address: '127.0.0.1:%d'}" % redis.port, origin=origin,
                 policies=limits("id: page, rate: 2 per 1h, on_failure: pass"))
