@@ -317,13 +317,21 @@ static void prepare(struct upstream *u, struct exchange *x)
  * unasked must never be the answer to somebody's next request. */
 static bool is_quiet(struct upstream *u)
 {
+	ssize_t n;
 	char byte;
 
 	if (u->sock.peer_closed)
 		return false;
-	if (u->sock.tls) /* tickets may have come: only content counts */
-		return !u->sock.readable || sock_read(&u->sock, &byte, 1) == SOCK_AGAIN;
-	return recv(u->sock.watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+	/* The kernel is asked itself: what came in this turn may not have been told yet. */
+	n = recv(u->sock.watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	if (n == 0 || (n < 0 && errno != EAGAIN))
+		return false;
+	if (!u->sock.tls)
+		return n < 0;
+	/* Tickets may have come: only content counts. */
+	if (n > 0)
+		sock_marks(&u->sock, LOOP_READ);
+	return !u->sock.readable || sock_read(&u->sock, &byte, 1) == SOCK_AGAIN;
 }
 
 static struct upstream *take_pooled(struct proxy_origin *o, struct proxy_server *s)

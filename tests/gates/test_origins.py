@@ -335,6 +335,43 @@ def test_an_answer_before_the_request_is_nobodys(rig):
         assert rig.get("/mine/%d" % i).get("x-canary") == "/mine/%d" % i
 
 
+@pytest.mark.parametrize("tls", [False, True])
+def test_an_unasked_answer_that_came_in_the_same_turn_is_nobodys(gateway, origin_maker, folder, tls):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*make_certificate(folder))
+    o = origin_maker(tls=context if tls else None)
+    o.answers["/first"] = [page(b"x")]
+    g = gateway("sites: {shop: {hosts: ['*'], origin: pool}}\n"
+                "origins: {pool: {servers: ['%s'], tls_verify: false}}\n" % o.url)
+    worker = g.role("worker")[0]
+    assert g.get("/first").body == b"x"
+    with g.client() as c:
+        time.sleep(0.2)
+        # The request is there first and looked at first; the answer was sent before it left.
+        os.kill(worker, signal.SIGSTOP)
+        c.send(request("/mine"))
+        time.sleep(0.1)
+        o.connections[0].socket.sendall(page(b"poison"))
+        time.sleep(0.1)
+        os.kill(worker, signal.SIGCONT)
+        assert c.read().get("x-canary") == "/mine"
+
+
+def test_a_page_behind_a_large_head_waits_for_its_reader(gateway, origin):
+    g = gateway("client: {memory: 256KiB}", origin=origin)
+    worker, size = g.role("worker")[0], 20 << 20
+    lines = ["X-%d: %s" % (i, "v" * 1000) for i in range(28)]
+    origin.answers["/large"] = [0.3, page(b"y" * size, "200 OK", *lines)]
+    with g.client() as c:
+        c.send(request("/large"))
+        time.sleep(0.1)
+        # As much of the page as fits is there when the worker looks again.
+        os.kill(worker, signal.SIGSTOP)
+        time.sleep(0.5)
+        os.kill(worker, signal.SIGCONT)
+        assert len(c.read().body) == size
+
+
 def test_trailers_of_the_origin_end_at_the_gateway(rig):
     rig.origin.answers["/t"] = [OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\nX-Secret: v\r\n\r\n"]
     with rig.client() as c:
