@@ -87,6 +87,11 @@ static size_t put_plain(struct front *f, struct slice bytes)
 {
 	size_t taken = 0;
 
+	/* A large head alone may be more than that. */
+	if (buf_len(&f->out) >= OUT_MOST)
+		front_flush(f);
+	if (buf_len(&f->out) >= OUT_MOST)
+		return 0;
 	if (buf_len(&f->out) + bytes.len <= OUT_MOST || buf_len(&f->out)) {
 		taken = OUT_MOST - buf_len(&f->out);
 		if (taken > bytes.len)
