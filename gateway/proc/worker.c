@@ -21,7 +21,7 @@
 #include "policies/filter.h"
 #include "rules/rules.h"
 
-enum { BEAT_MS = 250 };
+enum { BEAT_MS = 250, STORE_MS = 500 };
 
 static const struct filter *const filters[] = {&policy_filter, &limit_filter, &rules_filter, NULL};
 
@@ -281,6 +281,15 @@ static void unmake_all(void)
 	free(w.rulesets);
 }
 
+/* The first requests should be counted where the others are: give the store a moment to answer. */
+static void wait_for_store(void)
+{
+	int64_t until = loop_clock_us() + STORE_MS * 1000;
+
+	while (w.redis && !redis_ready(w.redis) && loop_clock_us() < until)
+		loop_turn(w.loop, 10);
+}
+
 int worker_main(unsigned slot, unsigned workers, uid_t uid)
 {
 	char role[24], ready = CONTROL_READY;
@@ -300,6 +309,7 @@ int worker_main(unsigned slot, unsigned workers, uid_t uid)
 		return 1;
 	}
 	signal(SIGTERM, SIG_DFL);
+	wait_for_store();
 	timer_init(&w.beat, beat);
 	timer_init(&w.deadline, cut);
 	beat(&w.beat);
