@@ -10,7 +10,12 @@
 #include "gateway/proxy/front_parts.h"
 #include "gateway/proxy/guard.h"
 
-enum { READ_HEAD = 4096, READ_BODY = 16384, DRAIN_MS = 2000 };
+enum {
+	READ_HEAD = 4096,
+	READ_BODY = 16384,
+	DRAIN_MS = 2000,
+	TURN_STEPS = 64, /* of one client before others have their turn */
+};
 
 struct front *front_of(struct list *link)
 {
@@ -303,10 +308,15 @@ static bool step(struct front *f)
 
 static void go(struct front *f)
 {
+	unsigned steps = 0;
+
 	if (f->phase != FRONT_HANDSHAKING && f->phase != FRONT_CLOSED && f->sock.writable)
 		front_flush(f);
-	while (!f->broken && step(f))
-		;
+	while (!f->broken && steps < TURN_STEPS && step(f))
+		steps++;
+	/* A client that is faster than we are would never let the loop turn. */
+	if (steps == TURN_STEPS && f->phase != FRONT_CLOSED)
+		task_start(f->proxy->loop, &f->go);
 	if (f->phase != FRONT_CLOSED && f->phase != FRONT_HANDSHAKING && buf_len(&f->out) && f->sock.writable && !f->broken)
 		front_flush(f);
 	if (f->phase != FRONT_CLOSED && f->broken)

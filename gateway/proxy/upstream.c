@@ -14,7 +14,12 @@
 #include "gateway/proxy/pick.h"
 #include "gateway/proxy/sock.h"
 
-enum { READ_FIRST = 4096, READ_MOST = 32768, WRITE_MOST = 16384 };
+enum {
+	READ_FIRST = 4096,
+	READ_MOST = 32768,
+	WRITE_MOST = 16384,
+	TURN_BYTES = 256 << 10, /* of an answer before others have their turn */
+};
 
 enum upstream_state { CONNECTING, HANDSHAKING, ASKING, IDLE, CLOSED };
 enum upstream_part { PART_HEAD, PART_BODY, PART_OVER };
@@ -27,7 +32,7 @@ struct upstream {
 	struct exchange *x;   /* NULL: pooled or closed */
 	struct list pooled;
 	struct timer timer;
-	struct task bury;
+	struct task more, bury;
 	struct buf in, out;
 	enum upstream_state state;
 	bool reused;
@@ -49,6 +54,7 @@ struct upstream {
 
 static void ready(struct watch *w, unsigned what);
 static void pump(struct upstream *u);
+static void more(struct task *t);
 
 /* ---- Ends ---- */
 
@@ -68,6 +74,7 @@ static void shut(struct upstream *u)
 	u->state = CLOSED;
 	list_remove(&u->pooled);
 	timer_stop(&u->timer);
+	task_stop(&u->more);
 	sock_close(&u->sock);
 	buf_done(&u->in);
 	buf_done(&u->out);
@@ -295,6 +302,7 @@ static struct upstream *upstream_new(struct exchange *x, struct proxy_origin *o,
 	u->server = s;
 	list_init(&u->pooled);
 	timer_init(&u->timer, late);
+	task_init(&u->more, more);
 	task_init(&u->bury, bury);
 	buf_init(&u->in, &x->proxy->memory);
 	buf_init(&u->out, &x->proxy->memory);
@@ -530,7 +538,7 @@ static void stream_ended(struct upstream *u)
 
 static void pump(struct upstream *u)
 {
-	for (;;) {
+	for (size_t got = 0;;) {
 		enum parsed done = parse(u);
 		uint32_t room = u->part == PART_HEAD ? READ_FIRST : READ_MOST;
 		ssize_t n;
@@ -539,6 +547,10 @@ static void pump(struct upstream *u)
 			timer_stop(&u->timer);
 		if (done != PARSED_MORE || !u->sock.readable)
 			return;
+		if (got >= TURN_BYTES) {
+			task_start(u->proxy->loop, &u->more);
+			return;
+		}
 		if (buf_len(&u->in) >= READ_MOST || !buf_room(&u->in, room - (u->part == PART_BODY ? buf_len(&u->in) : 0))) {
 			fail(u, REASON_ORIGIN_BROKEN, "no room for the answer");
 			return;
@@ -556,8 +568,18 @@ static void pump(struct upstream *u)
 		}
 		u->got_any = true;
 		u->in.end += (uint32_t)n;
+		got += (size_t)n;
 		timer_start(u->proxy->loop, &u->timer, u->origin->config->between_ms);
 	}
+}
+
+/* An origin that is faster than we are would never let the loop turn. */
+static void more(struct task *t)
+{
+	struct upstream *u = LIST_OF(t, struct upstream, more);
+
+	if (u->state == ASKING && u->sock.readable)
+		pump(u);
 }
 
 void upstream_resume(struct upstream *u)

@@ -1,4 +1,5 @@
-"""A thousand readers that stop reading: what the gateway keeps of a page that nobody takes."""
+"""Readers that stop reading, and what the gateway keeps of a page that nobody takes; and readers and
+writers that never pause, and what is left for the others."""
 import resource
 import subprocess
 import time
@@ -61,3 +62,49 @@ def test_a_thousand_stalled_readers_of_a_200_mib_page(gateway, demo, capsys):
     assert after - before < READERS * (64 + 16)
     assert took < 1
     assert later < before + (after - before) * 0.5 + 16384, "what was held is given back"
+
+
+ENDLESS = r"""
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static char piece[1 << 20];
+
+int main(int argc, char **argv)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((in_port_t)atoi(argv[1])), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (argc != 4 || connect(fd, (struct sockaddr *)&to, sizeof to) < 0)
+		return 1;
+	dprintf(fd, "%s\r\nHost: shop.example.com\r\n%s\r\n\r\n", argv[2], argv[3]);
+	while ((argv[2][0] == 'G' ? read(fd, piece, sizeof piece) : write(fd, piece, sizeof piece)) > 0)
+		;
+	return 0;
+}
+"""
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("line, field", [("GET /bytes/9000000000 HTTP/1.1", "Accept: */*"),
+                                         ("PUT /up HTTP/1.1", "Content-Length: 20000000000")])
+def test_who_never_pauses_leaves_a_turn_to_the_others(gateway, demo, folder, line, field):
+    (folder / "endless.c").write_text(ENDLESS)
+    subprocess.run(["cc", "-std=gnu17", "-O2", "-o", folder / "endless", folder / "endless.c"], check=True)
+    g = gateway("client: {body: 100GiB}", origin=demo)
+    busy = subprocess.Popen([folder / "endless", str(g.http), line, field])
+    try:
+        time.sleep(0.3)
+        waits, end = [], time.monotonic() + 3
+        while time.monotonic() < end:
+            began = time.monotonic()
+            assert g.get("/small").status == 200
+            waits.append(time.monotonic() - began)
+        assert busy.poll() is None
+    finally:
+        busy.kill()
+        busy.wait()
+    # Not the very worst: the machine has other work, too.
+    assert sorted(waits)[-3] < 0.06, sorted(waits)[-10:]
