@@ -21,7 +21,7 @@
 #include "policies/filter.h"
 #include "rules/rules.h"
 
-enum { BEAT_MS = 250, STORE_MS = 500 };
+enum { BEAT_MS = 250, STORE_MS = 500, TRIM_BYTES = 16 << 20 };
 
 static const struct filter *const filters[] = {&policy_filter, &limit_filter, &rules_filter, NULL};
 

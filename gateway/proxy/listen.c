@@ -13,7 +13,11 @@
 #include "gateway/proxy/guard.h"
 #include "gateway/proxy/upstream.h"
 
-enum { ACCEPT_BATCH = 64, ACCEPT_PAUSE_MS = 100 };
+enum {
+	ACCEPT_BATCH = 64,
+	ACCEPT_PAUSE_MS = 100,
+	UNSENT = 256 << 10, /* bytes the kernel holds for a client that does not read */
+};
 
 void proxy_random(struct proxy *p, void *at, size_t n)
 {
@@ -83,9 +87,10 @@ static void take(struct proxy_listener *listener, int fd, const struct sockaddr_
 	struct proxy *p = listener->proxy;
 	struct addr peer;
 	uint16_t port;
-	int one = 1;
+	int one = 1, unsent = UNSENT;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
 	if (!addr_from_sockaddr(from, &peer, &port) || !guard_allows(p, &peer) ||
 	    (p->fronts_n >= p->fronts_max && !make_room(p)) || !front_open(p, listener, fd, &peer, port))
 		close(fd);
