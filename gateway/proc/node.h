@@ -19,6 +19,9 @@ struct child {
 	unsigned failures;     /* in a row: how long to wait before the next start */
 	struct watch report;   /* a worker's control socket, the zygote's ready pipe */
 	struct timer again;
+	int64_t beat_us;       /* a worker's beat as last seen, */
+	int64_t queued_us;     /* how long it had waited for a core by then, */
+	int64_t silent_us;     /* and for how long there has been no other since */
 	char said[512];        /* the zygote's first line so far */
 	unsigned said_n;
 };
@@ -44,6 +47,7 @@ struct node {
 	struct child *worker;
 	struct watch signals;
 	struct timer watchdog, deadline;
+	int64_t watched_us;    /* when the workers' beats were last looked at */
 };
 
 /* ---- sockets.c: descriptors that outlive every child ---- */

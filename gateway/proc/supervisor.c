@@ -16,7 +16,7 @@
 #include "gateway/proc/proc.h"
 #include "gateway/proc/spawn.h"
 
-enum { WATCHDOG_MS = 500, SILENT_US = 2000000, FIRST_TRIES = 3, KILL_AFTER_MS = 2000 };
+enum { WATCHDOG_MS = 250, SILENT_US = 2000000, FIRST_TRIES = 3, KILL_AFTER_MS = 2000 };
 
 static const char *const role_names[] = {"logger", "zygote", "worker"};
 
@@ -267,20 +267,61 @@ static void signalled(struct watch *w, unsigned what)
 	}
 }
 
+/* How long a process has stood ready to run and without a core, us since it was started; 0 where the
+ * kernel does not say. */
+static int64_t queued_us(pid_t pid)
+{
+	char path[40];
+	unsigned long long ran_ns, queued_ns = 0;
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/%d/schedstat", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	if (fscanf(f, "%llu %llu", &ran_ns, &queued_ns) != 2)
+		queued_ns = 0;
+	fclose(f);
+	return (int64_t)(queued_ns / 1000);
+}
+
+/* One look at a worker.  Its silence is what we saw of it, less what it waited for a core: who is starved
+ * is not helped by being killed, and after a pause of the whole machine everybody has been silent. */
+static void look_at(struct child *c, int64_t beat_us, int64_t passed_us)
+{
+	int64_t queued = queued_us(c->pid), starved = queued - c->queued_us;
+
+	if (passed_us > 2 * WATCHDOG_MS * 1000)
+		passed_us = 2 * WATCHDOG_MS * 1000;
+	if (beat_us != c->beat_us)
+		c->silent_us = 0;
+	else if (starved < passed_us)
+		c->silent_us += passed_us - starved;
+	c->beat_us = beat_us;
+	c->queued_us = queued;
+}
+
 /* A worker whose loop has not turned for two seconds serves nobody. */
 static void watch_over(struct timer *t)
 {
 	struct node *n = LIST_OF(t, struct node, watchdog);
+	int64_t passed_us = loop_us(n->loop) - n->watched_us;
 
+	n->watched_us = loop_us(n->loop);
 	timer_start(n->loop, t, WATCHDOG_MS);
 	for (unsigned i = 0; i < n->workers; i++) {
-		int64_t beat = n->shared->cells[i].beat_us;
+		struct child *c = &n->worker[i];
+		int64_t beat_us = n->shared->cells[i].beat_us;
 
-		if (n->worker[i].pid && beat && loop_us(n->loop) - beat > SILENT_US) {
-			log_error("worker %u has been silent for two seconds and is replaced", i);
-			n->shared->cells[i].beat_us = 0;
-			kill(n->worker[i].pid, SIGKILL);
-		}
+		if (!c->pid || !beat_us)
+			continue;
+		look_at(c, beat_us, passed_us);
+		if (c->silent_us < SILENT_US)
+			continue;
+		log_error("worker %u has been silent for two seconds and is replaced", i);
+		c->silent_us = 0;
+		n->shared->cells[i].beat_us = 0;
+		kill(c->pid, SIGKILL);
 	}
 }
 

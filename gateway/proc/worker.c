@@ -21,7 +21,7 @@
 #include "policies/filter.h"
 #include "rules/rules.h"
 
-enum { BEAT_MS = 250, STORE_MS = 500, TRIM_BYTES = 16 << 20 };
+enum { BEAT_MS = 250, STORE_MS = 500, CROWD = 256, CROWD_BYTES = 16 << 20 };
 
 static const struct filter *const filters[] = {&policy_filter, &limit_filter, &rules_filter, NULL};
 
@@ -56,9 +56,28 @@ static void tell_dropped(void)
 	told = dropped;
 }
 
+/* When most of a crowd has left, so does its memory: the allocator gives back by itself only what
+ * happens to lie at its top. */
+static void give_back(void)
+{
+	static unsigned crowd;
+	struct budget *memory = &w.proxy->memory;
+	unsigned here = w.proxy->fronts_n;
+
+	if (here > crowd)
+		crowd = here;
+	if (!(crowd >= CROWD && here < crowd / 4) &&
+	    !(memory->peak >= CROWD_BYTES && memory->used < memory->peak / 4))
+		return;
+	malloc_trim(0);
+	crowd = here;
+	memory->peak = memory->used;
+}
+
 static void beat(struct timer *t)
 {
 	tell_dropped();
+	give_back();
 	w.shared->cells[w.slot].beat_us = loop_us(w.loop);
 	timer_start(w.loop, t, BEAT_MS);
 }
