@@ -1,6 +1,7 @@
 /* supervisor.c -- starts the others, restarts what dies, ends them in order.
  *
- * It parses no byte that came from a network. */
+ * It parses no byte that came from a network.  Going from one generation to the
+ * next is reload.c's. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,7 +21,6 @@ enum { WATCHDOG_MS = 250, SILENT_US = 2000000, FIRST_TRIES = 3, KILL_AFTER_MS = 
 
 static const char *const role_names[] = {"logger", "zygote", "worker"};
 
-static void start(struct child *c);
 static void give_up(struct node *n);
 
 /* ---- Coming up ---- */
@@ -29,17 +29,21 @@ static void start_workers(struct node *n)
 {
 	for (unsigned i = 0; i < n->workers; i++)
 		if (!n->worker[i].pid)
-			start(&n->worker[i]);
+			node_start_child(&n->worker[i]);
 }
 
 static void look_if_serving(struct node *n)
 {
+	static const struct control_message try = {.what = CONTROL_TRY};
+
 	if (n->serving || n->stopping)
 		return;
 	for (unsigned i = 0; i < n->workers; i++)
 		if (!n->worker[i].ready)
 			return;
 	n->serving = true;
+	control_send(n->worker[0].report.fd, &try, NULL, 0);
+	door_open(n);
 	printf("READY\n");
 	fflush(stdout);
 }
@@ -47,16 +51,28 @@ static void look_if_serving(struct node *n)
 static void worker_said(struct watch *w, unsigned what)
 {
 	struct child *c = LIST_OF(w, struct child, report);
-	char said;
+	struct control_message m;
+	int fds[CONTROL_FDS];
+	unsigned fds_n;
 
 	(void)what;
-	switch (recv(w->fd, &said, 1, MSG_DONTWAIT)) {
+	switch (control_receive(w->fd, &m, fds, &fds_n)) {
 	case 1:
-		if (said == CONTROL_READY)
+		if (m.what == CONTROL_COMMITTED)
 			c->ready = true;
+		if (m.what == CONTROL_REFUSED && !c->ready) {
+			log_error("worker %u cannot serve: %s", c->slot, m.text);
+			kill(c->pid, SIGKILL);
+		}
+		/* At the start there is nothing to go back to. */
+		if (m.what == CONTROL_UNSAFE && !c->node->reload)
+			log_error("protection: %s", m.text);
+		reload_worker(c->node, c, &m);
 		look_if_serving(c->node);
+		for (unsigned i = 0; i < fds_n; i++)
+			close(fds[i]);
 		break;
-	case 0:
+	case -1:
 		watch_remove(w);
 		break;
 	default:
@@ -79,23 +95,26 @@ static void zygote_said(struct watch *w, unsigned what)
 	if (got > 0 && !strchr(c->said, '\n') && c->said_n < sizeof c->said - 1)
 		return;
 	watch_remove(w);
-	if (strncmp(c->said, "READY", 5) == 0) {
+	c->said[strcspn(c->said, "\n")] = 0;
+	if (strcmp(c->said, "READY") == 0) {
 		c->ready = true;
 		start_workers(n);
-		return;
+		reload_rules(n, c->queue, NULL);
+	} else if (c->queue != n->now->queue) {
+		reload_rules(n, c->queue, c->said_n ? c->said : "the zygote died of them");
+	} else if (c->said_n) {
+		log_error("the rules cannot be loaded: %s", c->said);
+		if (!n->serving)
+			give_up(n);
 	}
-	if (c->said_n)
-		log_error("the rules cannot be loaded: %.*s", (int)strcspn(c->said, "\n"), c->said);
-	if (!n->serving && c->said_n)
-		give_up(n);
 }
 
-static void again(struct timer *t)
+void node_start_again(struct timer *t)
 {
-	start(LIST_OF(t, struct child, again));
+	node_start_child(LIST_OF(t, struct child, again));
 }
 
-static void start(struct child *c)
+void node_start_child(struct child *c)
 {
 	struct node *n = c->node;
 	int fd;
@@ -125,14 +144,28 @@ static bool workers_left(const struct node *n)
 	return false;
 }
 
+/* True when there was one. */
+static bool end_zygotes(struct node *n, int how)
+{
+	bool any = n->now && n->now->queue && n->now->queue->zygote.pid;
+
+	if (any)
+		kill(n->now->queue->zygote.pid, how);
+	LIST_EACH(link, &n->leaving) {
+		any = true;
+		kill(LIST_OF(link, struct queue, link)->zygote.pid, how);
+	}
+	return any;
+}
+
 /* Workers first, then what they need, the logger last: what they said is still written. */
 static void go_down(struct node *n)
 {
 	if (workers_left(n))
 		return;
-	if (n->zygote.pid)
-		kill(n->zygote.pid, SIGTERM);
-	else if (n->logger.pid)
+	if (end_zygotes(n, SIGTERM))
+		return;
+	if (n->logger.pid)
 		kill(n->logger.pid, SIGTERM);
 	else
 		loop_stop(n->loop);
@@ -144,8 +177,7 @@ static void kill_servants(struct node *n)
 	for (unsigned i = 0; i < n->workers; i++)
 		if (n->worker[i].pid)
 			kill(n->worker[i].pid, SIGKILL);
-	if (n->zygote.pid)
-		kill(n->zygote.pid, SIGKILL);
+	end_zygotes(n, SIGKILL);
 }
 
 static void kill_all(struct node *n)
@@ -175,7 +207,7 @@ static void out_of_patience(struct timer *t)
 
 static void stop(struct node *n)
 {
-	char drain = CONTROL_DRAIN;
+	const struct control_message drain = {.what = CONTROL_DRAIN};
 
 	if (n->stopping) {
 		kill_all(n);
@@ -183,17 +215,22 @@ static void stop(struct node *n)
 	}
 	log_info("stopping: no new connections, requests have %lld ms to end", (long long)n->config->processes.drain_ms);
 	n->stopping = true;
-	for (unsigned i = 0; i < n->workers * n->config->listeners.n; i++)
-		close(n->listeners[i]);
+	door_close(n);
+	reload_cancel(n);
+	for (unsigned i = 0; i < n->workers * n->config->listeners.n; i++) {
+		close(n->now->listeners[i]);
+		n->now->listeners[i] = -1;
+	}
 	timer_start(n->loop, &n->deadline, n->config->processes.drain_ms + KILL_AFTER_MS);
 	for (unsigned i = 0; i < n->workers; i++) {
 		struct child *c = &n->worker[i];
 
 		timer_stop(&c->again);
-		if (c->pid && (c->report.fd < 0 || send(c->report.fd, &drain, 1, MSG_NOSIGNAL) != 1))
+		if (c->pid && (c->report.fd < 0 || !control_send(c->report.fd, &drain, NULL, 0)))
 			kill(c->pid, SIGTERM);
 	}
-	timer_stop(&n->zygote.again);
+	if (n->now->queue)
+		timer_stop(&n->now->queue->zygote.again);
 	timer_stop(&n->logger.again);
 	go_down(n);
 }
@@ -204,8 +241,8 @@ static struct child *child_of(struct node *n, pid_t pid)
 {
 	if (n->logger.pid == pid)
 		return &n->logger;
-	if (n->zygote.pid == pid)
-		return &n->zygote;
+	if (n->now->queue && n->now->queue->zygote.pid == pid)
+		return &n->now->queue->zygote;
 	for (unsigned i = 0; i < n->workers; i++)
 		if (n->worker[i].pid == pid)
 			return &n->worker[i];
@@ -224,6 +261,8 @@ static void ended(struct node *n, struct child *c, int status)
 	if (n->stopping)
 		return;
 	if (c->role == ROLE_WORKER)
+		reload_worker(n, c, NULL);
+	if (c->role == ROLE_WORKER)
 		snprintf(slot, sizeof slot, " %u", c->slot);
 	log_error("the %s%s %s %d; it is started again in %lld ms", role_names[c->role], slot,
 		  WIFSIGNALED(status) ? "was ended by signal" : "ended with status",
@@ -236,6 +275,31 @@ static void ended(struct node *n, struct child *c, int status)
 	timer_start(n->loop, &c->again, wait);
 }
 
+/* The zygote of a queue that nothing holds any more, or of one that is not in force yet. */
+static bool zygote_left(struct node *n, pid_t pid)
+{
+	struct queue *next = reload_queue(n);
+
+	LIST_EACH_SAFE(link, &n->leaving) {
+		struct queue *q = LIST_OF(link, struct queue, link);
+
+		if (q->zygote.pid != pid)
+			continue;
+		child_ended(&q->zygote);
+		queue_free(q);
+		return true;
+	}
+	if (!next || next->zygote.pid != pid)
+		return false;
+	if (next->zygote.report.loop)
+		zygote_said(&next->zygote.report, LOOP_READ);
+	if (reload_queue(n) == next) {
+		child_ended(&next->zygote);
+		reload_rules(n, next, "the zygote died");
+	}
+	return true;
+}
+
 static void reap(struct node *n)
 {
 	int status;
@@ -246,6 +310,8 @@ static void reap(struct node *n)
 
 		if (c)
 			ended(n, c, status);
+		else if (!zygote_left(n, pid))
+			reload_child_ended(n, pid, status);
 	}
 	if (n->stopping)
 		go_down(n);
@@ -261,7 +327,7 @@ static void signalled(struct watch *w, unsigned what)
 		if (info.ssi_signo == SIGCHLD)
 			reap(n);
 		else if (info.ssi_signo == SIGHUP)
-			log_warn("reload is not in this version; restart to read the configuration again");
+			reload_begin(n, -1);
 		else
 			stop(n);
 	}
@@ -356,43 +422,58 @@ static void count_processes(struct node *n)
 	n->inspectors = (unsigned)(inspectors > WAF_INSPECTORS ? WAF_INSPECTORS : inspectors);
 }
 
+/* The first generation: what is wrong with it ends the start. */
+static bool load(struct node *n)
+{
+	int status;
+	pid_t pid;
+
+	n->now = calloc(1, sizeof *n->now);
+	if (!n->now)
+		return false;
+	release_init(n, n->now);
+	pid = release_load(n, n->now, STDERR_FILENO);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return false;
+	if (WIFSIGNALED(status))
+		fprintf(stderr, "portcullis: the loader was ended by signal %d\n", WTERMSIG(status));
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 static bool prepare(struct node *n)
 {
-	if (!node_load(n))
+	char why[1024] = "no memory or descriptors to begin with";
+
+	if (!load(n))
 		return false;
+	if (!release_map(n->now, NULL, why, sizeof why))
+		goto no;
+	n->config = n->now->config;
 	count_processes(n);
 	spawn_more_files();
 	n->worker = calloc(n->workers, sizeof *n->worker);
-	if (!n->worker || !node_open_listeners(n) || !node_open_logs(n) || !node_open_places(n))
+	if (!n->worker || !release_open(n, n->now, NULL, why, sizeof why))
+		goto no;
+	if (!node_open_logs(n))
 		return false;
-	if (!node_open_shared(n) || !catch_signals(n)) {
-		fprintf(stderr, "portcullis: no memory or descriptors to begin with: %m\n");
-		return false;
-	}
-	return true;
-}
-
-static void arm(struct child *c)
-{
-	timer_init(&c->again, again);
+	if (node_open_shared(n) && catch_signals(n))
+		return true;
+no:
+	fprintf(stderr, "%s%s\n", strstr(why, ": error: ") ? "" : "portcullis: ", why);
+	return false;
 }
 
 static void run(struct node *n)
 {
 	log_level((enum log_level)n->config->logs.level);
 	child_init(n, &n->logger, ROLE_LOGGER, 0);
-	child_init(n, &n->zygote, ROLE_ZYGOTE, 0);
-	arm(&n->logger);
-	arm(&n->zygote);
-	for (unsigned i = 0; i < n->workers; i++) {
+	for (unsigned i = 0; i < n->workers; i++)
 		child_init(n, &n->worker[i], ROLE_WORKER, i);
-		arm(&n->worker[i]);
-	}
-	start(&n->logger);
+	node_start_child(&n->logger);
 	log_open("supervisor", n->logs[n->workers + 1][0]);
 	timer_start(n->loop, &n->watchdog, WATCHDOG_MS);
-	if (n->config->waf_used)
-		start(&n->zygote);
+	if (n->now->queue)
+		node_start_child(&n->now->queue->zygote);
 	else
 		start_workers(n);
 	if (!n->stopping || n->logger.pid)
@@ -403,7 +484,8 @@ int supervisor_main(const char *config_path)
 {
 	static struct node n;
 
-	n = (struct node){.config_path = config_path, .waf_fd = -1, .country_fd = -1, .asn_fd = -1, .plan_fd = -1};
+	n = (struct node){.config_path = config_path};
+	list_init(&n.leaving);
 	n.root = geteuid() == 0;
 	n.loop = loop_new();
 	timer_init(&n.watchdog, watch_over);
