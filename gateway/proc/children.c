@@ -158,6 +158,7 @@ void child_init(struct node *n, struct child *c, enum role role, unsigned slot)
 {
 	*c = (struct child){.node = n, .role = role, .slot = slot, .report = {.fd = -1}};
 	timer_init(&c->again, node_start_again);
+	timer_init(&c->orphaned, worker_adopt);
 }
 
 bool child_start(struct child *c)

@@ -15,6 +15,8 @@ enum control_order {
 	CONTROL_TRY = 'T',     /* walk known attacks and a clean request through it */
 	CONTROL_COMMIT = 'C',
 	CONTROL_FORGET = 'F',
+	CONTROL_ADOPT = 'A',   /* accept for another slot too, whose worker is not there: its listeners come along */
+	CONTROL_RETURN = 'R',  /* that worker is there again */
 	CONTROL_DRAIN = 'D',   /* no new connections, end when the last is gone */
 };
 
@@ -45,8 +47,8 @@ struct control_message {
 	char what;           /* enum control_order, enum control_word */
 	bool keep_queue;     /* of PREPARE: the inspection queue of the generation in force serves this one too */
 	uint16_t parts;      /* of PREPARE: bit by enum control_fd */
-	uint16_t listeners;  /* of PREPARE */
-	uint32_t slot;       /* of PREPARE: where its images are mapped */
+	uint16_t listeners;  /* of PREPARE and ADOPT */
+	uint32_t slot;       /* of PREPARE: where its images are mapped; of ADOPT and RETURN: of which worker */
 	char text[CONTROL_TEXT]; /* of the refusals; NUL-terminated */
 };
 

@@ -22,6 +22,8 @@ struct child {
 	unsigned failures;     /* in a row: how long to wait before the next start */
 	struct watch report;   /* a worker's control socket, the zygote's ready pipe */
 	struct timer again;
+	struct timer orphaned; /* of a worker: its slot has had nobody for too long */
+	struct child *adopter; /* who accepts for its slot meanwhile */
 	int64_t beat_us;       /* a worker's beat as last seen, */
 	int64_t queued_us;     /* how long it had waited for a core by then, */
 	int64_t silent_us;     /* and for how long there has been no other since */
@@ -91,6 +93,9 @@ void release_close(struct node *n, struct release *r);
 /* Send it to a worker to be prepared.  `keep_queue`: the worker has that queue already. */
 bool release_give(const struct node *n, const struct release *r, const struct child *worker, bool keep_queue);
 
+/* The listeners of a worker's slot, for another to accept through meanwhile. */
+bool release_lend(const struct node *n, const struct release *r, unsigned slot, const struct child *to);
+
 /* ---- queue.c ---- */
 
 /* The queue of `beside` where it is the same rules, or a new one whose zygote is to be started. NULL: no memory. */
@@ -122,6 +127,17 @@ int64_t child_ended(struct child *c);
 void node_start_child(struct child *c);
 /* Of child->again. */
 void node_start_again(struct timer *t);
+
+/* ---- workers.c ---- */
+
+/* Of node->watchdog: replaces those whose loop has not turned for two seconds, and starts itself again. */
+void workers_watch(struct timer *t);
+/* Of child->orphaned: has a sibling accept for its slot. */
+void worker_adopt(struct timer *t);
+/* It has died; soon somebody else must accept for it, and for those for whom it did. */
+void worker_is_gone(struct child *worker);
+/* It serves again. */
+void worker_is_back(struct child *worker);
 
 /* ---- door.c ---- */
 

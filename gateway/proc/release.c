@@ -101,6 +101,14 @@ static void add(struct control_message *m, int *fds, unsigned *n, enum control_f
 	fds[(*n)++] = fd;
 }
 
+bool release_lend(const struct node *n, const struct release *r, unsigned slot, const struct child *to)
+{
+	unsigned each = r->config->listeners.n;
+	const struct control_message m = {.what = CONTROL_ADOPT, .slot = slot, .listeners = (uint16_t)each};
+
+	return slot < n->workers && control_send(to->report.fd, &m, &r->listeners[slot * each], each);
+}
+
 bool release_give(const struct node *n, const struct release *r, const struct child *worker, bool keep_queue)
 {
 	struct control_message m = {.what = CONTROL_PREPARE, .slot = r->slot, .keep_queue = keep_queue};

@@ -17,7 +17,7 @@
 #include "gateway/proc/proc.h"
 #include "gateway/proc/spawn.h"
 
-enum { WATCHDOG_MS = 250, SILENT_US = 2000000, FIRST_TRIES = 3, KILL_AFTER_MS = 2000 };
+enum { FIRST_TRIES = 3, KILL_AFTER_MS = 2000 };
 
 static const char *const role_names[] = {"logger", "zygote", "worker"};
 
@@ -58,8 +58,10 @@ static void worker_said(struct watch *w, unsigned what)
 	(void)what;
 	switch (control_receive(w->fd, &m, fds, &fds_n)) {
 	case 1:
-		if (m.what == CONTROL_COMMITTED)
+		if (m.what == CONTROL_COMMITTED && !c->ready) {
 			c->ready = true;
+			worker_is_back(c);
+		}
 		if (m.what == CONTROL_REFUSED && !c->ready) {
 			log_error("worker %u cannot serve: %s", c->slot, m.text);
 			kill(c->pid, SIGKILL);
@@ -226,6 +228,7 @@ static void stop(struct node *n)
 		struct child *c = &n->worker[i];
 
 		timer_stop(&c->again);
+		timer_stop(&c->orphaned);
 		if (c->pid && (c->report.fd < 0 || !control_send(c->report.fd, &drain, NULL, 0)))
 			kill(c->pid, SIGTERM);
 	}
@@ -260,10 +263,11 @@ static void ended(struct node *n, struct child *c, int status)
 	wait = child_ended(c);
 	if (n->stopping)
 		return;
-	if (c->role == ROLE_WORKER)
+	if (c->role == ROLE_WORKER) {
 		reload_worker(n, c, NULL);
-	if (c->role == ROLE_WORKER)
+		worker_is_gone(c);
 		snprintf(slot, sizeof slot, " %u", c->slot);
+	}
 	log_error("the %s%s %s %d; it is started again in %lld ms", role_names[c->role], slot,
 		  WIFSIGNALED(status) ? "was ended by signal" : "ended with status",
 		  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), (long long)wait);
@@ -330,64 +334,6 @@ static void signalled(struct watch *w, unsigned what)
 			reload_begin(n, -1);
 		else
 			stop(n);
-	}
-}
-
-/* How long a process has stood ready to run and without a core, us since it was started; 0 where the
- * kernel does not say. */
-static int64_t queued_us(pid_t pid)
-{
-	char path[40];
-	unsigned long long ran_ns, queued_ns = 0;
-	FILE *f;
-
-	snprintf(path, sizeof path, "/proc/%d/schedstat", (int)pid);
-	f = fopen(path, "re");
-	if (!f)
-		return 0;
-	if (fscanf(f, "%llu %llu", &ran_ns, &queued_ns) != 2)
-		queued_ns = 0;
-	fclose(f);
-	return (int64_t)(queued_ns / 1000);
-}
-
-/* One look at a worker.  Its silence is what we saw of it, less what it waited for a core: who is starved
- * is not helped by being killed, and after a pause of the whole machine everybody has been silent. */
-static void look_at(struct child *c, int64_t beat_us, int64_t passed_us)
-{
-	int64_t queued = queued_us(c->pid), starved = queued - c->queued_us;
-
-	if (passed_us > 2 * WATCHDOG_MS * 1000)
-		passed_us = 2 * WATCHDOG_MS * 1000;
-	if (beat_us != c->beat_us)
-		c->silent_us = 0;
-	else if (starved < passed_us)
-		c->silent_us += passed_us - starved;
-	c->beat_us = beat_us;
-	c->queued_us = queued;
-}
-
-/* A worker whose loop has not turned for two seconds serves nobody. */
-static void watch_over(struct timer *t)
-{
-	struct node *n = LIST_OF(t, struct node, watchdog);
-	int64_t passed_us = loop_us(n->loop) - n->watched_us;
-
-	n->watched_us = loop_us(n->loop);
-	timer_start(n->loop, t, WATCHDOG_MS);
-	for (unsigned i = 0; i < n->workers; i++) {
-		struct child *c = &n->worker[i];
-		int64_t beat_us = n->shared->cells[i].beat_us;
-
-		if (!c->pid || !beat_us)
-			continue;
-		look_at(c, beat_us, passed_us);
-		if (c->silent_us < SILENT_US)
-			continue;
-		log_error("worker %u has been silent for two seconds and is replaced", i);
-		c->silent_us = 0;
-		n->shared->cells[i].beat_us = 0;
-		kill(c->pid, SIGKILL);
 	}
 }
 
@@ -471,7 +417,7 @@ static void run(struct node *n)
 		child_init(n, &n->worker[i], ROLE_WORKER, i);
 	node_start_child(&n->logger);
 	log_open("supervisor", n->logs[n->workers + 1][0]);
-	timer_start(n->loop, &n->watchdog, WATCHDOG_MS);
+	workers_watch(&n->watchdog);
 	if (n->now->queue)
 		node_start_child(&n->now->queue->zygote);
 	else
@@ -488,7 +434,7 @@ int supervisor_main(const char *config_path)
 	list_init(&n.leaving);
 	n.root = geteuid() == 0;
 	n.loop = loop_new();
-	timer_init(&n.watchdog, watch_over);
+	timer_init(&n.watchdog, workers_watch);
 	timer_init(&n.deadline, out_of_patience);
 	if (!n.loop || !prepare(&n))
 		return 1;

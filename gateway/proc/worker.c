@@ -18,7 +18,7 @@
 #include "gateway/proxy/proxy.h"
 #include "policies/filter.h"
 
-enum { BEAT_MS = 250, STORE_MS = 500, LOOK_MS = 10, CROWD = 256, CROWD_BYTES = 16 << 20 };
+enum { BEAT_MS = 250, STORE_MS = 500, LOOK_MS = 10, MAKE_US = 1000, CROWD = 256, CROWD_BYTES = 16 << 20 };
 
 static const struct filter *const filters[] = {&policy_filter, &limit_filter, &rules_filter, NULL};
 
@@ -30,6 +30,8 @@ static struct worker {
 	struct prepared_plan plan;
 	struct prepared *next;    /* prepared, not committed */
 	struct prepared *current; /* the proxy's hold on it */
+	bool made, told_to_commit; /* of the next */
+	struct task making;
 	struct canary *canary;    /* on its way */
 	struct budget helpers;    /* of what is neither client nor origin */
 	struct watch control, log;
@@ -114,11 +116,20 @@ static void forget(void)
 {
 	canary_free(w.canary);
 	w.canary = NULL;
+	task_stop(&w.making);
+	w.made = w.told_to_commit = false;
 	if (w.next) {
 		generation_retire(&w.next->generation);
 		generation_drop(&w.next->generation);
 	}
 	w.next = NULL;
+}
+
+static void refuse(struct fail *f)
+{
+	say(CONTROL_REFUSED, f->n ? f->at[0].text : "it cannot be made ready");
+	fail_done(f);
+	forget();
 }
 
 static void prepare(const struct control_message *m, const int *fds, unsigned fds_n)
@@ -127,16 +138,42 @@ static void prepare(const struct control_message *m, const int *fds, unsigned fd
 
 	forget();
 	w.next = prepared_new(&w.plan, m, fds, fds_n, w.current, &f);
-	if (w.next)
+	if (!w.next) {
+		refuse(&f);
+		return;
+	}
+	fail_done(&f);
+	task_start(w.loop, &w.making);
+}
+
+static void commit(void);
+
+/* A little in each turn: who is served meanwhile does not wait for it. */
+static void make_more(struct task *t)
+{
+	struct fail f = {0};
+
+	switch (generation_make(&w.next->generation, w.current ? MAKE_US : -1, &f)) {
+	case TLS_MORE_TO_MAKE:
+		task_start(w.loop, t);
+		break;
+	case TLS_NOT_MADE:
+		refuse(&f);
+		return;
+	case TLS_MADE:
+		w.made = true;
 		say(CONTROL_PREPARED, "");
-	else
-		say(CONTROL_REFUSED, f.n ? f.at[0].text : "it cannot be made ready");
+		if (w.told_to_commit)
+			commit();
+		break;
+	}
 	fail_done(&f);
 }
 
 static void commit(void)
 {
-	if (!w.next || w.proxy->draining)
+	w.told_to_commit = w.next && !w.made;
+	if (!w.next || !w.made || w.proxy->draining)
 		return;
 	/* The first requests should be counted where the others are: give the store a moment to answer. */
 	if (!w.current && !prepared_counts(w.next) && w.looks++ < STORE_MS / LOOK_MS) {
@@ -147,6 +184,7 @@ static void commit(void)
 	generation_commit(&w.next->generation);
 	w.current = w.next;
 	w.next = NULL;
+	w.made = false;
 	if (!timer_on(&w.beat))
 		beat(&w.beat);
 	say(CONTROL_COMMITTED, "");
@@ -190,6 +228,12 @@ static void obey(const struct control_message *m, const int *fds, unsigned fds_n
 		break;
 	case CONTROL_FORGET:
 		forget();
+		break;
+	case CONTROL_ADOPT:
+		proxy_adopt(w.proxy, m->slot, fds, fds_n);
+		break;
+	case CONTROL_RETURN:
+		proxy_return(w.proxy, m->slot);
 		break;
 	case CONTROL_DRAIN:
 		drain();
@@ -296,6 +340,7 @@ int worker_main(unsigned slot, unsigned workers, uid_t uid)
 	timer_init(&w.beat, beat);
 	timer_init(&w.deadline, cut);
 	timer_init(&w.look, look);
+	task_init(&w.making, make_more);
 	if (!watch_add_level(w.loop, &w.control, WORKER_CONTROL, controlled) ||
 	    !watch_add_level(w.loop, &w.log, WORKER_LOG, acked)) {
 		log_error("the event loop has no room: %m");

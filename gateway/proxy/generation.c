@@ -63,7 +63,7 @@ static bool make_listeners(struct generation *g, struct fail *f)
 	return true;
 }
 
-static bool make_tls(struct generation *g, struct fail *f)
+static bool begin_tls(struct generation *g, struct fail *f)
 {
 	const struct config_secrets *s = g->plan.secrets;
 	struct tls_pem *pems;
@@ -78,9 +78,9 @@ static bool make_tls(struct generation *g, struct fail *f)
 		return fail_at(f, (struct place){0}, "no memory for the certificates");
 	for (unsigned i = 0; i < s->pems_n; i++)
 		pems[i] = (struct tls_pem){s->pems[i].certificate, s->pems[i].key, s->pems[i].place};
-	g->tls = tls_server_new(&(struct tls_server_plan){.pems = pems, .pems_n = s->pems_n,
-							  .tickets = g->proxy->plan.tickets, .min_version = 0x0303},
-				f);
+	g->tls = tls_server_begin(&(struct tls_server_plan){.pems = pems, .pems_n = s->pems_n,
+							    .tickets = g->proxy->plan.tickets, .min_version = 0x0303},
+				  f);
 	free(pems);
 	return g->tls != NULL;
 }
@@ -99,10 +99,15 @@ static void unmake(struct generation *g)
 bool generation_init(struct generation *g, struct proxy *p, const struct generation_plan *plan, struct fail *f)
 {
 	*g = (struct generation){.proxy = p, .plan = *plan, .config = plan->config, .held = 1};
-	if (make_origins(g, f) && make_listeners(g, f) && make_tls(g, f))
+	if (make_origins(g, f) && make_listeners(g, f) && begin_tls(g, f))
 		return true;
 	unmake(g);
 	return false;
+}
+
+enum tls_made generation_make(struct generation *g, int64_t us, struct fail *f)
+{
+	return g->tls ? tls_server_make(g->tls, us, f) : TLS_MADE;
 }
 
 /* ---- Holding ---- */

@@ -29,9 +29,12 @@ struct generation {
 	unsigned held;
 };
 
-/* Make one, held once, not yet current.  False after a finding; then nothing is left of it, but the
+/* Begin to make one, held once, not yet current.  False after a finding; then nothing is left of it, but the
  * descriptors are the caller's still. */
 bool generation_init(struct generation *g, struct proxy *p, const struct generation_plan *plan, struct fail *f);
+/* Make its certificates ready, for about `us` microseconds (-1: to the end): hundreds of them must not keep
+ * those waiting who are served meanwhile.  It may be committed when this answers MADE. */
+enum tls_made generation_make(struct generation *g, int64_t us, struct fail *f);
 struct generation *generation_hold(struct generation *g);
 void generation_drop(struct generation *g);
 /* From now on requests begin with `g`, whose hold goes to the proxy.  Pooled connections and the health of

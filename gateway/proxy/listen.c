@@ -36,20 +36,31 @@ void proxy_random(struct proxy *p, void *at, size_t n)
 
 static void accepting(struct watch *w, unsigned what);
 
+/* Ours, then the adopted ones; NULL behind the last. */
+static struct proxy_listener *listener_at(struct proxy *p, unsigned i)
+{
+	unsigned ours = p->current->listeners_n;
+
+	if (i < ours)
+		return &p->current->listeners[i];
+	return i - ours < p->adopted_n ? &p->adopted[i - ours] : NULL;
+}
+
 static void stop_accepting(struct proxy *p)
 {
-	for (unsigned i = 0; i < p->current->listeners_n; i++)
-		watch_remove(&p->current->listeners[i].watch);
+	struct proxy_listener *l;
+
+	for (unsigned i = 0; (l = listener_at(p, i)); i++)
+		watch_remove(&l->watch);
 }
 
 static bool start_accepting(struct proxy *p)
 {
-	for (unsigned i = 0; i < p->current->listeners_n; i++) {
-		struct proxy_listener *l = &p->current->listeners[i];
+	struct proxy_listener *l;
 
-		if (!watch_add_listener(p->loop, &l->watch, l->fd, accepting))
+	for (unsigned i = 0; (l = listener_at(p, i)); i++)
+		if (l->fd >= 0 && !l->watch.loop && !watch_add_listener(p->loop, &l->watch, l->fd, accepting))
 			return false;
-	}
 	return true;
 }
 
@@ -129,6 +140,46 @@ static void accepting(struct watch *w, unsigned what)
 	}
 }
 
+/* ---- For a worker that is not there ---- */
+
+void proxy_adopt(struct proxy *p, unsigned slot, const int *fds, unsigned n)
+{
+	unsigned known = p->current ? p->current->listeners_n : 0;
+	struct proxy_listener *more;
+
+	proxy_return(p, slot);
+	stop_accepting(p);
+	more = n == known && !p->draining ? realloc(p->adopted, (p->adopted_n + n) * sizeof *more) : NULL;
+	for (unsigned i = 0; i < n; i++)
+		if (more)
+			more[p->adopted_n + i] = (struct proxy_listener){.proxy = p, .fd = fds[i], .slot = slot,
+									 .serve = p->current->listeners[i].serve,
+									 .port = p->current->listeners[i].port};
+		else
+			close(fds[i]);
+	if (more) {
+		p->adopted = more;
+		p->adopted_n += n;
+	}
+	proxy_accept(p);
+}
+
+void proxy_return(struct proxy *p, unsigned slot)
+{
+	unsigned kept = 0;
+
+	if (!p->adopted_n)
+		return;
+	stop_accepting(p);
+	for (unsigned i = 0; i < p->adopted_n; i++)
+		if (p->adopted[i].slot == slot)
+			close(p->adopted[i].fd);
+		else
+			p->adopted[kept++] = p->adopted[i];
+	p->adopted_n = kept;
+	proxy_accept(p);
+}
+
 /* ---- The data path as a whole ---- */
 
 struct proxy *proxy_new(const struct proxy_plan *plan)
@@ -153,6 +204,8 @@ void proxy_drain(struct proxy *p, void (*drained)(struct proxy *p))
 	p->draining = true;
 	p->drained = drained;
 	timer_stop(&p->accept_again);
+	while (p->adopted_n)
+		proxy_return(p, p->adopted[0].slot);
 	if (p->current)
 		generation_retire(p->current);
 	LIST_EACH_SAFE(link, &p->fronts)
@@ -172,11 +225,14 @@ void proxy_free(struct proxy *p)
 	if (!p)
 		return;
 	timer_stop(&p->accept_again);
+	while (p->adopted_n)
+		proxy_return(p, p->adopted[0].slot);
 	if (p->current)
 		generation_retire(p->current);
 	/* What was closed is freed by the loop's tasks. */
 	loop_turn(p->loop, 0);
 	if (p->current)
 		generation_drop(p->current);
+	free(p->adopted);
 	free(p);
 }

@@ -37,7 +37,8 @@ struct proxy_listener {
 	struct proxy *proxy;
 	int serve;              /* enum config_serve */
 	uint16_t port;
-	int fd;
+	int fd;                 /* -1: closed */
+	unsigned slot;          /* of an adopted one: whose it is */
 };
 
 struct proxy_plan {
@@ -58,6 +59,8 @@ struct proxy {
 	const struct config *config; /* of the current generation */
 	struct budget memory;       /* of this worker */
 	struct budget spool;        /* bytes of held bodies in files */
+	struct proxy_listener *adopted; /* of workers that are not there now */
+	unsigned adopted_n;
 	struct list fronts;         /* open client connections, oldest use first */
 	unsigned fronts_n, fronts_max;
 	struct timer accept_again;  /* after descriptors ran out */
@@ -72,6 +75,10 @@ struct proxy {
 struct proxy *proxy_new(const struct proxy_plan *plan);
 /* Accept through the current generation's listeners.  False: the event loop is full; it is tried again. */
 bool proxy_accept(struct proxy *p);
+/* Accept through another worker's listeners as well, in the order of the current generation's; takes the `n`
+ * descriptors.  A closed listener of ours would leave its clients waiting in nobody's backlog. */
+void proxy_adopt(struct proxy *p, unsigned slot, const int *fds, unsigned n);
+void proxy_return(struct proxy *p, unsigned slot);
 /* Stop accepting and close the listeners, close idle connections, let requests end; `drained` is called when the last is gone. */
 void proxy_drain(struct proxy *p, void (*drained)(struct proxy *p));
 /* Cut what is still open. */

@@ -260,7 +260,35 @@ def test_forty_mistakes_are_told_and_change_nothing(gateway, origin):
     assert len(MISTAKES) >= 40
 
 
-# ---- Two hundred reloads ----
+# ---- Large generations, many generations ----
+
+@pytest.mark.slow
+@pytest.mark.timing
+def test_500_certificates_and_a_list_of_100000_networks_stall_nobody(gateway, origin):
+    g = gateway("client: {requests: 1000000}\nlogs: {requests: off, errors: stderr}", origin=origin, policies={"shop": policy()})
+    for i in range(500):
+        make_certificate(g.folder, "c%d" % i, ["s%d.example.com" % i])
+    write(g, "".join("10.%d.%d.%d\n" % (i >> 15 & 255, i >> 7 & 255, (i << 1) & 255) for i in range(100000)), "policies/big.txt")
+    waits, stop = [], threading.Event()
+
+    def keep_asking():
+        with g.client() as c:
+            while not stop.is_set():
+                began = time.monotonic()
+                assert c.get("/").status == 200
+                waits.append(time.monotonic() - began)
+
+    asking = threading.Thread(target=keep_asking)
+    asking.start()
+    try:
+        write(g, policy(452, "sets:\n  big: {type: ip, file: big.txt}\nwaf: {mode: enforce}\n", when="ip in @big"))
+        changed(g, g.file.read_text().replace("certificates:\n", "certificates:\n" + "".join(
+            "  - {certificate: c%d.pem, key: c%d.key}\n" % (i, i) for i in range(500))), "portcullis.yaml")
+    finally:
+        stop.set()
+        asking.join()
+    assert len(waits) > 100 and max(waits) < 0.1, sorted(waits)[-5:]
+
 
 @pytest.mark.slow
 def test_two_hundred_reloads_under_load_lose_nothing(gateway, origin, capsys):

@@ -140,6 +140,7 @@ static size_t talk(const struct filter *const *filters, const char *text, size_t
 	assert_int_equal(listen(listeners[0], 1), 0);
 	plan = (struct generation_plan){.config = &config, .secrets = &secrets, .listeners = listeners};
 	assert_true(generation_init(&generation, p, &plan, &f));
+	assert_int_equal(generation_make(&generation, -1, &f), TLS_MADE);
 	assert_true(generation_commit(&generation));
 	assert_true(addr_parse(SLICE("192.0.2.9"), &peer));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
