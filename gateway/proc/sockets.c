@@ -12,6 +12,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/limit/words.h"
+#include "gateway/proc/activation.h"
 #include "gateway/proc/node.h"
 #include "gateway/proc/spawn.h"
 #include "geoip/geoip.h"
@@ -64,6 +65,17 @@ static bool free_to_take(const struct config_listener *l)
 	return true;
 }
 
+/* One worker's socket: a queue of connections of its own, or, where a service manager keeps the socket, all
+ * workers' one queue: it hands over one. */
+static int open_slot(const struct config_listener *l, unsigned worker)
+{
+	int given = activation_find(&l->address, l->port);
+
+	if (given >= 0)
+		return fcntl(given, F_DUPFD_CLOEXEC, SPAWN_FIRST);
+	return worker == 0 && !free_to_take(l) ? -1 : open_listener(l, true);
+}
+
 bool node_open_listeners(struct node *n)
 {
 	const struct config_listener *ls = n->config->listeners.at;
@@ -74,7 +86,7 @@ bool node_open_listeners(struct node *n)
 		return false;
 	for (unsigned i = 0; i < each; i++)
 		for (unsigned w = 0; w < n->workers; w++) {
-			int fd = w == 0 && !free_to_take(&ls[i]) ? -1 : open_listener(&ls[i], true);
+			int fd = open_slot(&ls[i], w);
 
 			if (fd < 0) {
 				fprintf(stderr, "%s:%u:%u: error: cannot listen on %.*s: %s\n", ls[i].head.place.file,
@@ -85,7 +97,7 @@ bool node_open_listeners(struct node *n)
 			}
 			n->listeners[w * each + i] = fd;
 		}
-	return true;
+	return activation_end();
 }
 
 /* ---- Logs ---- */

@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "gateway/base/log.h"
+#include "gateway/proc/activation.h"
 #include "gateway/proc/node.h"
+#include "gateway/proc/notify.h"
 #include "gateway/proc/proc.h"
 #include "gateway/proc/spawn.h"
 
@@ -42,6 +44,7 @@ static void look_if_serving(struct node *n)
 	n->serving = true;
 	printf("READY\n");
 	fflush(stdout);
+	notify_ready("%u workers serve", n->workers);
 }
 
 static void worker_said(struct watch *w, unsigned what)
@@ -183,6 +186,7 @@ static void stop(struct node *n)
 	}
 	log_info("stopping: no new connections, requests have %lld ms to end", (long long)n->config->processes.drain_ms);
 	n->stopping = true;
+	notify_stopping(n->config->processes.drain_ms + 2 * KILL_AFTER_MS);
 	for (unsigned i = 0; i < n->workers * n->config->listeners.n; i++)
 		close(n->listeners[i]);
 	timer_start(n->loop, &n->deadline, n->config->processes.drain_ms + KILL_AFTER_MS);
@@ -309,6 +313,7 @@ static void watch_over(struct timer *t)
 
 	n->watched_us = loop_us(n->loop);
 	timer_start(n->loop, t, WATCHDOG_MS);
+	notify_alive(n->watched_us);
 	for (unsigned i = 0; i < n->workers; i++) {
 		struct child *c = &n->worker[i];
 		int64_t beat_us = n->shared->cells[i].beat_us;
@@ -405,6 +410,9 @@ int supervisor_main(const char *config_path)
 
 	n = (struct node){.config_path = config_path, .waf_fd = -1, .country_fd = -1, .asn_fd = -1, .plan_fd = -1};
 	n.root = geteuid() == 0;
+	notify_open();
+	if (!activation_open())
+		return 1;
 	n.loop = loop_new();
 	timer_init(&n.watchdog, watch_over);
 	timer_init(&n.deadline, out_of_patience);
