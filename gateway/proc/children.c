@@ -76,6 +76,15 @@ static pid_t start_logger(struct child *c)
 	return spawn(self, argv, fds, 3 + writers);
 }
 
+/* At once: when it has become another user, a /proc that hides other users' processes (hidepid) hides it. */
+static int open_schedstat(pid_t pid)
+{
+	char path[40];
+
+	snprintf(path, sizeof path, "/proc/%d/schedstat", (int)pid);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
 static pid_t start_worker(struct child *c)
 {
 	struct node *n = c->node;
@@ -105,10 +114,12 @@ static pid_t start_worker(struct child *c)
 	snprintf(uid, sizeof uid, "%u", uid_of(n, ROLE_WORKER));
 	pid = spawn(self, argv, fds, (unsigned)(WORKER_LISTENERS - SPAWN_FIRST) + each);
 	close(control[1]);
-	if (pid < 0)
+	if (pid < 0) {
 		close(control[0]);
-	else
-		c->report.fd = control[0];
+		return pid;
+	}
+	c->report.fd = control[0];
+	c->schedstat = open_schedstat(pid);
 	return pid;
 }
 
@@ -194,7 +205,7 @@ static pid_t start_zygote(struct child *c)
 
 void child_init(struct node *n, struct child *c, enum role role, unsigned slot)
 {
-	*c = (struct child){.node = n, .role = role, .slot = slot, .report = {.fd = -1}};
+	*c = (struct child){.node = n, .role = role, .slot = slot, .report = {.fd = -1}, .schedstat = -1};
 }
 
 bool child_start(struct child *c)
@@ -224,6 +235,9 @@ int64_t child_ended(struct child *c)
 	if (c->report.fd >= 0)
 		close(c->report.fd);
 	c->report.fd = -1;
+	if (c->schedstat >= 0)
+		close(c->schedstat);
+	c->schedstat = -1;
 	if (c->role == ROLE_WORKER) {
 		memset(&n->shared->guards[c->slot], 0, sizeof n->shared->guards[c->slot]);
 		n->shared->cells[c->slot].beat_us = 0;

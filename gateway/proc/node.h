@@ -19,6 +19,7 @@ struct child {
 	unsigned failures;     /* in a row: how long to wait before the next start */
 	struct watch report;   /* a worker's control socket, the zygote's ready pipe */
 	struct timer again;
+	int schedstat;         /* a worker's, of /proc, or -1 */
 	int64_t beat_us;       /* a worker's beat as last seen, */
 	int64_t queued_us;     /* how long it had waited for a core by then, */
 	int64_t silent_us;     /* and for how long there has been no other since */
