@@ -43,6 +43,15 @@ static pid_t start_logger(struct child *c)
 	return spawn(self, argv, fds, 3 + writers);
 }
 
+/* At once: when it has become another user, a /proc that hides other users' processes (hidepid) hides it. */
+static int open_schedstat(pid_t pid)
+{
+	char path[40];
+
+	snprintf(path, sizeof path, "/proc/%d/schedstat", (int)pid);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
 /* It is told at once what to serve with; it does so when it has come so far. */
 static pid_t start_worker(struct child *c)
 {
@@ -66,9 +75,10 @@ static pid_t start_worker(struct child *c)
 	close(control[1]);
 	if (pid < 0) {
 		close(control[0]);
-		return -1;
+		return pid;
 	}
 	c->report.fd = control[0];
+	c->schedstat = open_schedstat(pid);
 	if (!release_give(n, n->now, c, false) || !control_send(control[0], &commit, NULL, 0))
 		log_error("worker %u cannot be told what to serve with: %m", c->slot);
 	return pid;
@@ -156,7 +166,7 @@ static pid_t start_zygote(struct child *c)
 
 void child_init(struct node *n, struct child *c, enum role role, unsigned slot)
 {
-	*c = (struct child){.node = n, .role = role, .slot = slot, .report = {.fd = -1}};
+	*c = (struct child){.node = n, .role = role, .slot = slot, .report = {.fd = -1}, .schedstat = -1};
 	timer_init(&c->again, node_start_again);
 	timer_init(&c->orphaned, worker_adopt);
 }
@@ -188,6 +198,9 @@ int64_t child_ended(struct child *c)
 	if (c->report.fd >= 0)
 		close(c->report.fd);
 	c->report.fd = -1;
+	if (c->schedstat >= 0)
+		close(c->schedstat);
+	c->schedstat = -1;
 	if (c->role == ROLE_WORKER) {
 		memset(&n->shared->guards[c->slot], 0, sizeof n->shared->guards[c->slot]);
 		n->shared->cells[c->slot].beat_us = 0;

@@ -24,6 +24,7 @@ struct child {
 	struct timer again;
 	struct timer orphaned; /* of a worker: its slot has had nobody for too long */
 	struct child *adopter; /* who accepts for its slot meanwhile */
+	int schedstat;         /* a worker's, of /proc, or -1 */
 	int64_t beat_us;       /* a worker's beat as last seen, */
 	int64_t queued_us;     /* how long it had waited for a core by then, */
 	int64_t silent_us;     /* and for how long there has been no other since */

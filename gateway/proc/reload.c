@@ -16,6 +16,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/proc/node.h"
+#include "gateway/proc/notify.h"
 
 enum reload_step { LOADING, RULES, PREPARING, TRYING, COMMITTING };
 
@@ -76,6 +77,7 @@ static void end(struct reload *r)
 	struct node *n = r->node;
 
 	n->reload = NULL;
+	notify_ready("generation %.16s, %u workers serve", n->config->hash.at, n->workers);
 	timer_stop(&r->deadline);
 	if (r->findings.fd >= 0) {
 		watch_remove(&r->findings);
@@ -373,6 +375,7 @@ void reload_begin(struct node *n, int requester)
 		end(r);
 		return;
 	}
+	notify_reloading();
 	release_init(n, r->next);
 	r->loader = release_load(n, r->next, ends[1]);
 	close(ends[1]);

@@ -12,6 +12,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/limit/words.h"
+#include "gateway/proc/activation.h"
 #include "gateway/proc/node.h"
 #include "gateway/proc/spawn.h"
 
@@ -62,6 +63,17 @@ static bool free_to_take(const struct config_listener *l)
 	return true;
 }
 
+/* One worker's socket: a queue of connections of its own, or, where a service manager keeps the socket, all
+ * workers' one queue: it hands over one. */
+static int open_slot(const struct config_listener *l, unsigned worker)
+{
+	int given = activation_find(&l->address, l->port);
+
+	if (given >= 0)
+		return fcntl(given, F_DUPFD_CLOEXEC, SPAWN_FIRST);
+	return worker == 0 && !free_to_take(l) ? -1 : open_listener(l, true);
+}
+
 /* The same address in the release in force: its sockets go on, with whoever waits in their backlogs. */
 static const int *sockets_of(const struct node *n, const struct release *beside, const struct config_listener *l, int *found)
 {
@@ -85,10 +97,8 @@ static bool take_address(struct node *n, struct release *r, unsigned i, const st
 	int found[SHARED_WORKERS];
 	const int *old = sockets_of(n, beside, l, found);
 
-	if (!old && !free_to_take(l))
-		return false;
 	for (unsigned w = 0; w < n->workers; w++) {
-		int fd = old ? fcntl(old[w], F_DUPFD_CLOEXEC, SPAWN_FIRST) : open_listener(l, true);
+		int fd = old ? fcntl(old[w], F_DUPFD_CLOEXEC, SPAWN_FIRST) : open_slot(l, w);
 
 		if (fd < 0)
 			return false;
@@ -114,7 +124,8 @@ bool node_open_listeners(struct node *n, struct release *r, const struct release
 						     : strerror(errno));
 			return false;
 		}
-	return true;
+	why[0] = 0; /* it says so itself */
+	return activation_end();
 }
 
 /* ---- Logs ---- */

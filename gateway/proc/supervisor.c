@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 #include "gateway/base/log.h"
+#include "gateway/proc/activation.h"
 #include "gateway/proc/node.h"
+#include "gateway/proc/notify.h"
 #include "gateway/proc/proc.h"
 #include "gateway/proc/spawn.h"
 
@@ -46,6 +48,7 @@ static void look_if_serving(struct node *n)
 	door_open(n);
 	printf("READY\n");
 	fflush(stdout);
+	notify_ready("%u workers serve", n->workers);
 }
 
 static void worker_said(struct watch *w, unsigned what)
@@ -217,6 +220,7 @@ static void stop(struct node *n)
 	}
 	log_info("stopping: no new connections, requests have %lld ms to end", (long long)n->config->processes.drain_ms);
 	n->stopping = true;
+	notify_stopping(n->config->processes.drain_ms + 2 * KILL_AFTER_MS);
 	door_close(n);
 	reload_cancel(n);
 	for (unsigned i = 0; i < n->workers * n->config->listeners.n; i++) {
@@ -405,7 +409,8 @@ static bool prepare(struct node *n)
 	if (node_open_shared(n) && catch_signals(n))
 		return true;
 no:
-	fprintf(stderr, "%s%s\n", strstr(why, ": error: ") ? "" : "portcullis: ", why);
+	if (why[0])
+		fprintf(stderr, "%s%s\n", strstr(why, ": error: ") ? "" : "portcullis: ", why);
 	return false;
 }
 
@@ -433,6 +438,9 @@ int supervisor_main(const char *config_path)
 	n = (struct node){.config_path = config_path};
 	list_init(&n.leaving);
 	n.root = geteuid() == 0;
+	notify_open();
+	if (!activation_open())
+		return 1;
 	n.loop = loop_new();
 	timer_init(&n.watchdog, workers_watch);
 	timer_init(&n.deadline, out_of_patience);

@@ -1,37 +1,35 @@
 /* workers.c -- looking after the workers: who hangs, and who accepts for one that is not there. */
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "gateway/base/log.h"
 #include "gateway/proc/node.h"
+#include "gateway/proc/notify.h"
 
 enum { WATCHDOG_MS = 250, SILENT_US = 2000000, ADOPT_MS = 200 };
 
 /* ---- Signs of life ---- */
 
-/* How long a process has stood ready to run and without a core, us since it was started; 0 where the
- * kernel does not say. */
-static int64_t queued_us(pid_t pid)
+/* How long a process has stood ready to run and without a core, us since it was started, from its
+ * schedstat; 0 where the kernel does not say. */
+static int64_t queued_us(int schedstat)
 {
-	char path[40];
-	unsigned long long ran_ns, queued_ns = 0;
-	FILE *f;
+	char text[80];
+	unsigned long long ran_ns, queued_ns;
+	ssize_t n = schedstat < 0 ? -1 : pread(schedstat, text, sizeof text - 1, 0);
 
-	snprintf(path, sizeof path, "/proc/%d/schedstat", (int)pid);
-	f = fopen(path, "re");
-	if (!f)
+	if (n <= 0)
 		return 0;
-	if (fscanf(f, "%llu %llu", &ran_ns, &queued_ns) != 2)
-		queued_ns = 0;
-	fclose(f);
-	return (int64_t)(queued_ns / 1000);
+	text[n] = 0;
+	return sscanf(text, "%llu %llu", &ran_ns, &queued_ns) == 2 ? (int64_t)(queued_ns / 1000) : 0;
 }
 
 /* One look at a worker.  Its silence is what we saw of it, less what it waited for a core: who is starved
  * is not helped by being killed, and after a pause of the whole machine everybody has been silent. */
 static void look_at(struct child *c, int64_t beat_us, int64_t passed_us)
 {
-	int64_t queued = queued_us(c->pid), starved = queued - c->queued_us;
+	int64_t queued = queued_us(c->schedstat), starved = queued - c->queued_us;
 
 	if (passed_us > 2 * WATCHDOG_MS * 1000)
 		passed_us = 2 * WATCHDOG_MS * 1000;
@@ -51,6 +49,7 @@ void workers_watch(struct timer *t)
 
 	n->watched_us = loop_us(n->loop);
 	timer_start(n->loop, t, WATCHDOG_MS);
+	notify_alive(n->watched_us);
 	for (unsigned i = 0; i < n->workers; i++) {
 		struct child *c = &n->worker[i];
 		int64_t beat_us = n->shared->cells[i].beat_us;
