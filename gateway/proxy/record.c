@@ -127,12 +127,14 @@ static void write_waf(const struct exchange *x, struct json *j)
 	json_end(j);
 }
 
-/* The chain's verdict; or what the gateway itself refused or failed at, before or after the chain. */
+bool record_is_judged(const struct exchange *x)
+{
+	return x->chain.filters && (x->chain.record.deciding >= 0 || !x->failed);
+}
+
 static void write_decision(const struct exchange *x, struct json *j)
 {
-	bool judged = x->chain.filters && (x->chain.record.deciding >= 0 || !x->failed);
-
-	if (judged) {
+	if (record_is_judged(x)) {
 		chain_record(&x->chain, j);
 		return;
 	}
