@@ -7,7 +7,9 @@
 #include "gateway/proc/shared.h"
 #include "rules/waf.h"
 
-enum role { ROLE_LOGGER, ROLE_ZYGOTE, ROLE_WORKER };
+enum role { ROLE_LOGGER, ROLE_ZYGOTE, ROLE_WORKER, ROLE_ADMIN };
+
+enum { NODE_WRITERS = 3 }; /* of log lines, beside the workers: zygote, supervisor, admin */
 
 struct child {
 	struct node *node;
@@ -38,12 +40,16 @@ struct node {
 
 	int image_fd, secrets_fd, shared_fd, words_fd, waf_fd, country_fd, asn_fd, plan_fd;
 	struct shared *shared;
+	int metrics_fd, admin_local_fd, admin_port_fd; /* the admin's are listening sockets, or -1 */
+	ino_t admin_inode;     /* of the local one's name */
+	struct metric_page *metrics;
+	const struct waf_shared *waf; /* NULL: nobody inspects */
 	int *listeners;        /* workers x config->listeners.n */
 	int outputs[3];        /* by enum log_stream */
 	int (*lanes)[WAF_LANES][2];  /* by worker: near and far end */
-	int (*logs)[2];        /* by writer: workers, then zygote, then supervisor: near and far end */
+	int (*logs)[2];        /* by writer: workers, then zygote, supervisor, admin: near and far end */
 
-	struct child logger, zygote;
+	struct child logger, zygote, admin;
 	struct child *worker;
 	struct watch signals;
 	struct timer watchdog, deadline;
@@ -57,6 +63,22 @@ bool node_open_listeners(struct node *n);
 bool node_open_logs(struct node *n);
 bool node_open_shared(struct node *n);
 bool node_open_places(struct node *n);
+
+/* ---- metrics.c ---- */
+
+/* After node_open_shared: from here on the supervisor counts. */
+bool node_open_metrics(struct node *n);
+/* n->config is another one: its name, and its sites'. */
+void node_name_generation(struct node *n);
+/* A descriptor of the page that can only be read; the caller closes it. */
+int node_metrics_to_read(const struct node *n);
+/* Look at the children, for the gauges. */
+void node_measure(struct node *n);
+void node_count_restart(const struct child *c);
+/* The admin's listening sockets.  Without the local one the gateway serves, after a line on stderr; false when the
+ * port that the configuration asks for cannot be had. */
+bool node_open_admin(struct node *n);
+void node_close_admin(const struct node *n);
 
 /* ---- children.c ---- */
 

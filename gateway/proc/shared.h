@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "gateway/base/hash.h"
+#include "gateway/base/metric.h"
 #include "gateway/proxy/proxy.h"
 #include "gateway/tls/tls.h"
 
@@ -38,11 +39,15 @@ enum worker_fd {
 	WORKER_ASN,
 	WORKER_LANE_SMALL,
 	WORKER_LANE_BIG,
+	WORKER_METRICS,
 	WORKER_LISTENERS
 };
 
 /* The descriptors of the logger: outputs, then its ends of the writers' sockets. */
 enum logger_fd { LOGGER_ERRORS = 3, LOGGER_REQUESTS, LOGGER_WAF, LOGGER_INPUTS };
+
+/* The descriptors of the admin process; without a listener its number is closed. */
+enum admin_fd { ADMIN_METRICS = 3, ADMIN_LOG, ADMIN_LOCAL, ADMIN_PORT, ADMIN_FDS = ADMIN_PORT + 1 - ADMIN_METRICS };
 
 /* One byte each on a worker's control socket. */
 enum control { CONTROL_READY = 'R', CONTROL_DRAIN = 'D' };
@@ -51,5 +56,6 @@ int loader_main(const char *config_path);
 /* Of its inputs the first are workers; the others may only speak of errors. */
 int logger_main(unsigned workers, unsigned inputs, uid_t uid);
 int worker_main(unsigned slot, unsigned workers, uid_t uid);
+int admin_main(uid_t uid);
 
 #endif

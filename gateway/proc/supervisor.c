@@ -18,7 +18,7 @@
 
 enum { WATCHDOG_MS = 250, SILENT_US = 2000000, FIRST_TRIES = 3, KILL_AFTER_MS = 2000 };
 
-static const char *const role_names[] = {"logger", "zygote", "worker"};
+static const char *const role_names[] = {"logger", "zygote", "worker", "admin"};
 
 static void start(struct child *c);
 static void give_up(struct node *n);
@@ -130,7 +130,9 @@ static void go_down(struct node *n)
 {
 	if (workers_left(n))
 		return;
-	if (n->zygote.pid)
+	if (n->admin.pid)
+		kill(n->admin.pid, SIGTERM);
+	else if (n->zygote.pid)
 		kill(n->zygote.pid, SIGTERM);
 	else if (n->logger.pid)
 		kill(n->logger.pid, SIGTERM);
@@ -146,6 +148,8 @@ static void kill_servants(struct node *n)
 			kill(n->worker[i].pid, SIGKILL);
 	if (n->zygote.pid)
 		kill(n->zygote.pid, SIGKILL);
+	if (n->admin.pid)
+		kill(n->admin.pid, SIGKILL);
 }
 
 static void kill_all(struct node *n)
@@ -183,6 +187,7 @@ static void stop(struct node *n)
 	}
 	log_info("stopping: no new connections, requests have %lld ms to end", (long long)n->config->processes.drain_ms);
 	n->stopping = true;
+	atomic_store(&n->metrics->stopping, 1);
 	for (unsigned i = 0; i < n->workers * n->config->listeners.n; i++)
 		close(n->listeners[i]);
 	timer_start(n->loop, &n->deadline, n->config->processes.drain_ms + KILL_AFTER_MS);
@@ -195,6 +200,7 @@ static void stop(struct node *n)
 	}
 	timer_stop(&n->zygote.again);
 	timer_stop(&n->logger.again);
+	timer_stop(&n->admin.again);
 	go_down(n);
 }
 
@@ -206,6 +212,8 @@ static struct child *child_of(struct node *n, pid_t pid)
 		return &n->logger;
 	if (n->zygote.pid == pid)
 		return &n->zygote;
+	if (n->admin.pid == pid)
+		return &n->admin;
 	for (unsigned i = 0; i < n->workers; i++)
 		if (n->worker[i].pid == pid)
 			return &n->worker[i];
@@ -223,6 +231,7 @@ static void ended(struct node *n, struct child *c, int status)
 	wait = child_ended(c);
 	if (n->stopping)
 		return;
+	node_count_restart(c);
 	if (c->role == ROLE_WORKER)
 		snprintf(slot, sizeof slot, " %u", c->slot);
 	log_error("the %s%s %s %d; it is started again in %lld ms", role_names[c->role], slot,
@@ -309,6 +318,7 @@ static void watch_over(struct timer *t)
 
 	n->watched_us = loop_us(n->loop);
 	timer_start(n->loop, t, WATCHDOG_MS);
+	node_measure(n);
 	for (unsigned i = 0; i < n->workers; i++) {
 		struct child *c = &n->worker[i];
 		int64_t beat_us = n->shared->cells[i].beat_us;
@@ -365,7 +375,9 @@ static bool prepare(struct node *n)
 	n->worker = calloc(n->workers, sizeof *n->worker);
 	if (!n->worker || !node_open_listeners(n) || !node_open_logs(n) || !node_open_places(n))
 		return false;
-	if (!node_open_shared(n) || !catch_signals(n)) {
+	if (!node_open_admin(n))
+		return false;
+	if (!node_open_shared(n) || !node_open_metrics(n) || !catch_signals(n)) {
 		fprintf(stderr, "portcullis: no memory or descriptors to begin with: %m\n");
 		return false;
 	}
@@ -384,6 +396,8 @@ static void run(struct node *n)
 	child_init(n, &n->zygote, ROLE_ZYGOTE, 0);
 	arm(&n->logger);
 	arm(&n->zygote);
+	child_init(n, &n->admin, ROLE_ADMIN, 0);
+	arm(&n->admin);
 	for (unsigned i = 0; i < n->workers; i++) {
 		child_init(n, &n->worker[i], ROLE_WORKER, i);
 		arm(&n->worker[i]);
@@ -391,6 +405,7 @@ static void run(struct node *n)
 	start(&n->logger);
 	log_open("supervisor", n->logs[n->workers + 1][0]);
 	timer_start(n->loop, &n->watchdog, WATCHDOG_MS);
+	start(&n->admin);
 	if (n->config->waf_used)
 		start(&n->zygote);
 	else
@@ -403,7 +418,8 @@ int supervisor_main(const char *config_path)
 {
 	static struct node n;
 
-	n = (struct node){.config_path = config_path, .waf_fd = -1, .country_fd = -1, .asn_fd = -1, .plan_fd = -1};
+	n = (struct node){.config_path = config_path, .waf_fd = -1, .country_fd = -1, .asn_fd = -1, .plan_fd = -1,
+			  .admin_local_fd = -1, .admin_port_fd = -1};
 	n.root = geteuid() == 0;
 	n.loop = loop_new();
 	timer_init(&n.watchdog, watch_over);
@@ -411,5 +427,6 @@ int supervisor_main(const char *config_path)
 	if (!n.loop || !prepare(&n))
 		return 1;
 	run(&n);
+	node_close_admin(&n);
 	return n.status;
 }

@@ -31,6 +31,7 @@ static struct worker {
 	const struct config *config;
 	const struct config_secrets *secrets;
 	struct shared *shared;
+	struct metric_page *metrics;
 	struct proxy *proxy;
 	struct pool *pool;
 	struct redis *redis;
@@ -74,11 +75,23 @@ static void give_back(void)
 	memory->peak = memory->used;
 }
 
+/* What is a state rather than a count is looked at now and then. */
+static void measure(void)
+{
+	proxy_measure(w.proxy);
+	metric_set(METRIC_REDIS_READY, w.redis && redis_ready(w.redis));
+	metric_set(METRIC_WAF_OUT, w.pool ? pool_outstanding(w.pool) : 0);
+	metric_set(METRIC_WAF_WAITING, w.pool ? pool_waiting(w.pool) : 0);
+	metric_set(METRIC_GEOIP_BUILT, (uint64_t)geoip_built(w.geoip));
+	atomic_store_explicit(&metric_here->beat_us, loop_us(w.loop), memory_order_relaxed);
+}
+
 static void beat(struct timer *t)
 {
 	tell_dropped();
 	give_back();
 	w.shared->cells[w.slot].beat_us = loop_us(w.loop);
+	measure();
 	timer_start(w.loop, t, BEAT_MS);
 }
 
@@ -270,9 +283,11 @@ static bool make_all(unsigned workers)
 	w.config = image_map(IMAGE_CONFIG, WORKER_IMAGE);
 	w.secrets = image_map(IMAGE_SECRETS, WORKER_SECRETS);
 	w.shared = map(WORKER_SHARED, &size);
+	w.metrics = map(WORKER_METRICS, &size);
 	w.loop = loop_new();
-	if (!w.config || !w.secrets || !w.shared || !w.loop)
+	if (!w.config || !w.secrets || !w.shared || !w.metrics || !w.loop)
 		return made(false, "shared memory and event loop");
+	metric_use(w.metrics, &w.metrics->worker[w.slot]);
 	log_level((enum log_level)w.config->logs.level);
 	w.helpers.limit = 256u << 20;
 	w.geoip = geoip_open(country, asn);
