@@ -170,6 +170,8 @@ void record_write(struct exchange *x)
 	json_text(&j, "time", stamp(time_text, x->began_wall_us ? x->began_wall_us : loop_wall_us(x->proxy->loop)));
 	if (x->facts.id.len)
 		json_text(&j, "id", x->facts.id);
+	if (x->trace.len)
+		json_text(&j, "trace", x->trace);
 	write_client(x, &j);
 	if (x->site)
 		json_text(&j, "site", x->site->head.key);
