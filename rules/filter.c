@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "gateway/base/fail.h"
+#include "gateway/base/metric.h"
 #include "rules/admit.h"
 
 enum { DEADLINE_SLACK_MS = 100, WALL_TIMES = 4 };
@@ -40,9 +41,16 @@ static const struct rules_config *conf_of(const struct visit *v)
 static struct verdict unsure(const struct visit *v, enum reason reason)
 {
 	const struct rules_state *s = v->state;
+	bool block = !s->plan.lost_pass && s->plan.mode == POLICY_ENFORCE;
 
-	return (struct verdict){.kind = VERDICT_UNSURE, .reason = reason,
-				.block = !s->plan.lost_pass && s->plan.mode == POLICY_ENFORCE};
+	v->facts->uninspected |= !block;
+	return (struct verdict){.kind = VERDICT_UNSURE, .reason = reason, .block = block};
+}
+
+static void note_uninspected(struct visit *v, const char *why)
+{
+	v->facts->uninspected = true;
+	note(v, "uninspected", "%s", why);
 }
 
 /* ---- The life of a question ---- */
@@ -102,8 +110,21 @@ static void answer_record(struct asked *q)
 	if (v->facts->waf_score >= ((const struct rules_state *)v->state)->plan.threshold_request)
 		note(v, "would-block", "score %u", v->facts->waf_score);
 	if (q->result == WAF_LOST || q->result == WAF_SHED)
-		note(v, "uninspected", "the inspection did not finish");
+		note_uninspected(v, "the inspection did not finish");
 	background_done(v);
+}
+
+static void count(const struct pool_ask *ask, const struct waf_answer *answer)
+{
+	static const enum metric ends[] = {[WAF_ALLOW] = METRIC_WAF_ALLOW, [WAF_DENY] = METRIC_WAF_DENY,
+					   [WAF_LOST] = METRIC_WAF_LOST, [WAF_SHED] = METRIC_WAF_SHED};
+
+	metric_count(ends[answer->result]);
+	if (answer->result != WAF_ALLOW && answer->result != WAF_DENY)
+		return;
+	metric_span(SPAN_WAF_RUN, answer->wall_us);
+	metric_span(SPAN_WAF_QUEUE, loop_clock_us() - ask->asked_us - answer->wall_us);
+	metric_add(METRIC_WAF_CPU, answer->cpu_us);
 }
 
 static void answered(struct pool_ask *ask, const struct waf_answer *answer)
@@ -112,6 +133,8 @@ static void answered(struct pool_ask *ask, const struct waf_answer *answer)
 	struct wait *wait = q->wait;
 
 	q->pending = false;
+	if (!q->visit->facts->canary)
+		count(ask, answer);
 	q->result = answer->result;
 	q->status = answer->status;
 	if (answer->result == WAF_ALLOW || answer->result == WAF_DENY)
@@ -177,6 +200,8 @@ static struct verdict decide(struct visit *v)
 	const struct rules_state *s = v->state;
 	const struct asked *q = s->asked;
 
+	if (v->run->wait.outcome == OUTCOME_LATE)
+		metric_count(METRIC_WAF_LATE);
 	if (v->run->wait.outcome != OUTCOME_ANSWERED || q->result == WAF_LOST)
 		return unsure(v, REASON_WAF_LOST);
 	if (q->result == WAF_SHED)
@@ -325,6 +350,7 @@ static struct verdict ask(struct visit *v, const struct held *held)
 	q->wait = wait_open(v, deadline_ms(c, &job), cancel, q);
 	return (struct verdict){.kind = VERDICT_WAIT, .next = decide};
 busy:
+	metric_count(METRIC_WAF_BUSY);
 	if (q)
 		free_asked(q);
 	return unsure(v, REASON_WAF_BUSY);
@@ -364,9 +390,9 @@ static struct verdict at_request(struct visit *v)
 	if (!conf_of(v)->pool)
 		return unsure(v, REASON_WAF_LOST);
 	if (a.unseen)
-		note(v, "uninspected", "%s", a.unseen);
+		note_uninspected(v, a.unseen);
 	if (v->req->upgrade != HTTP_UPGRADE_NONE)
-		note(v, "uninspected", "what follows the upgrade");
+		note_uninspected(v, "what follows the upgrade");
 	s->hold = a.content && a.inspect;
 	return s->hold ? PASS : ask(v, NULL);
 }
@@ -378,7 +404,7 @@ static struct verdict at_body(struct visit *v)
 	if (!s->hold)
 		return PASS;
 	if (v->held->len > s->plan.body_max) {
-		note(v, "uninspected", "longer than may be inspected");
+		note_uninspected(v, "longer than may be inspected");
 		return ask(v, NULL);
 	}
 	return ask(v, v->held->len ? v->held : NULL);

@@ -328,6 +328,11 @@ unsigned pool_outstanding(const struct pool *p)
 	return WAF_OUTSTANDING - p->free_n;
 }
 
+unsigned pool_waiting(const struct pool *p)
+{
+	return p->waiting_n;
+}
+
 struct budget *pool_budget(const struct pool *p)
 {
 	return p->plan.budget;

@@ -40,7 +40,9 @@ struct pool_ask {
  * call follows: the queue is full or memory is used up.  Never calls back before returning. */
 bool pool_ask(struct pool *p, struct pool_ask *q, struct waf_job *job, int body_fd, uint32_t queue_ms);
 void pool_cancel(struct pool *p, struct pool_ask *q);
+/* Jobs that are out, and jobs that wait here. */
 unsigned pool_outstanding(const struct pool *p);
+unsigned pool_waiting(const struct pool *p);
 /* What askers charge memory to that outlives a request. */
 struct budget *pool_budget(const struct pool *p);
 

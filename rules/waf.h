@@ -109,12 +109,20 @@ struct waf_cell {
 	_Atomic uint64_t jobs;       /* done since it was forked */
 };
 
+/* Of all inspectors, by the zygote that forks them; it goes on where the one before it stopped. */
+struct waf_tally {
+	_Atomic uint32_t alive;
+	_Atomic uint64_t started;
+	_Atomic uint64_t killed, recycled, died; /* over their clock; at peace after so many jobs; else */
+};
+
 enum waf_lane { WAF_SMALL, WAF_BIG, WAF_LANES };
 enum { WAF_WORKERS = 64, WAF_INSPECTORS = 64 };
 
 struct waf_shared {
 	struct waf_wanted wanted[WAF_WORKERS];
 	struct waf_cell cells[WAF_INSPECTORS];
+	struct waf_tally tally;
 };
 
 #endif

@@ -79,6 +79,7 @@ struct facts {
 	uint64_t body_max;         /* bytes; the operator's bound, or policy's */
 	struct fields client_fields; /* declared: added to the answer (RateLimit ...) */
 	bool waf_caught;           /* the WAF refused it, or would have */
+	bool uninspected;          /* policy inspects, and something of this request was not */
 	unsigned waf_score;
 	int64_t waf_us;
 	unsigned waf_hits_n;

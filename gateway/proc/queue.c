@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "gateway/proc/node.h"
@@ -74,12 +75,22 @@ static bool open_lanes(struct node *n, struct queue *q)
 void queue_free(struct queue *q)
 {
 	list_remove(&q->link);
+	if (q->shared)
+		munmap((void *)(uintptr_t)q->shared, sizeof *q->shared);
 	if (q->waf_fd >= 0)
 		close(q->waf_fd);
 	if (q->plan_fd >= 0)
 		close(q->plan_fd);
 	free((char *)(uintptr_t)q->plan.at);
 	free(q);
+}
+
+static bool map_page(struct queue *q)
+{
+	void *at = mmap(NULL, sizeof *q->shared, PROT_READ, MAP_SHARED, q->waf_fd, 0);
+
+	q->shared = at == MAP_FAILED ? NULL : at;
+	return q->shared;
 }
 
 static struct queue *make(struct node *n, const struct config *c, struct buf *plan)
@@ -97,7 +108,7 @@ static struct queue *make(struct node *n, const struct config *c, struct buf *pl
 	q->waf_fd = node_memory("portcullis-waf", sizeof(struct waf_shared));
 	q->plan_fd = node_memory("portcullis-rules", q->plan.len);
 	if (q->plan.at && q->waf_fd >= 0 && q->plan_fd >= 0 && open_lanes(n, q) &&
-	    pwrite(q->plan_fd, q->plan.at, q->plan.len, 0) == (ssize_t)q->plan.len)
+	    pwrite(q->plan_fd, q->plan.at, q->plan.len, 0) == (ssize_t)q->plan.len && map_page(q))
 		return q;
 	close_lanes(n, q);
 	queue_free(q);

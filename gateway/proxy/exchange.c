@@ -2,6 +2,7 @@
 #include "gateway/proxy/exchange.h"
 
 #include "gateway/base/fail.h"
+#include "gateway/base/metric.h"
 #include "gateway/proxy/identity.h"
 #include "gateway/proxy/record.h"
 #include "gateway/proxy/reply.h"
@@ -18,6 +19,7 @@ static void bury(struct task *t)
 {
 	struct exchange *x = LIST_OF(t, struct exchange, bury);
 
+	metric_fall(METRIC_REQUESTS);
 	spool_done(&x->spool);
 	arena_done(&x->arena);
 	budget_give(&x->budget, sizeof *x);
@@ -30,6 +32,7 @@ static void close_record(struct exchange *x)
 {
 	timer_stop(&x->total);
 	record_waf_lines(x, 0);
+	record_count(x);
 	record_write(x);
 	if (x->chain.filters)
 		chain_done(&x->chain);
@@ -113,6 +116,7 @@ struct exchange *exchange_new(struct proxy *p, struct budget *b, const struct ex
 	timer_init(&x->ack_timer, ack_late);
 	task_init(&x->bury, bury);
 	x->began_us = loop_us(p->loop);
+	metric_count(METRIC_REQUESTS);
 	return x;
 }
 
@@ -394,12 +398,14 @@ void exchange_upstream_failed(struct exchange *x, enum reason why, const char *d
 	x->upstream = NULL;
 	x->failed = why;
 	x->why = detail;
-	if (x->status)
+	if (x->status) {
 		finish(x, false);
-	else if (may_retry(x, how))
+	} else if (may_retry(x, how)) {
+		metric_count(METRIC_ORIGIN_RETRIES);
 		forward(x);
-	else
+	} else {
 		exchange_refuse(x, why, 0, detail);
+	}
 }
 
 /* ---- The answer ---- */

@@ -51,6 +51,7 @@ struct exchange {
 	const struct config_site *site;
 	struct addr peer;          /* the other end of the connection */
 	bool peer_trusted;
+	struct slice trace;        /* id of the trace it belongs to, 32 digits; empty: of none */
 	enum exchange_state state;
 
 	struct spool spool;

@@ -100,6 +100,7 @@ bool identity_fill(struct exchange *x)
 	find_client(x);
 	if (!x->peer_trusted)
 		http_hide_identity(&x->req.fields);
+	x->trace = http_check_trace(&x->req.fields);
 	x->began_wall_us = loop_wall_us(x->proxy->loop);
 	x->facts.site = x->site->head.key;
 	x->facts.policy = x->site->policy;

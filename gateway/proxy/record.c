@@ -127,12 +127,14 @@ static void write_waf(const struct exchange *x, struct json *j)
 	json_end(j);
 }
 
-/* The chain's verdict; or what the gateway itself refused or failed at, before or after the chain. */
+bool record_is_judged(const struct exchange *x)
+{
+	return x->chain.filters && (x->chain.record.deciding >= 0 || !x->failed);
+}
+
 static void write_decision(const struct exchange *x, struct json *j)
 {
-	bool judged = x->chain.filters && (x->chain.record.deciding >= 0 || !x->failed);
-
-	if (judged) {
+	if (record_is_judged(x)) {
 		chain_record(&x->chain, j);
 		return;
 	}
@@ -168,6 +170,8 @@ void record_write(struct exchange *x)
 	json_text(&j, "time", stamp(time_text, x->began_wall_us ? x->began_wall_us : loop_wall_us(x->proxy->loop)));
 	if (x->facts.id.len)
 		json_text(&j, "id", x->facts.id);
+	if (x->trace.len)
+		json_text(&j, "trace", x->trace);
 	write_client(x, &j);
 	if (x->site)
 		json_text(&j, "site", x->site->head.key);
