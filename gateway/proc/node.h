@@ -41,6 +41,7 @@ struct node {
 	int *listeners;        /* workers x config->listeners.n */
 	int outputs[3];        /* by enum log_stream */
 	int (*lanes)[WAF_LANES][2];  /* by worker: near and far end */
+	int (*doors)[2];       /* by inspector: near end, of all workers, and far end */
 	int (*logs)[2];        /* by writer: workers, then zygote, then supervisor: near and far end */
 
 	struct child logger, zygote;

@@ -10,6 +10,7 @@
 #include "gateway/base/hash.h"
 #include "gateway/proxy/proxy.h"
 #include "gateway/tls/tls.h"
+#include "rules/waf.h"
 
 enum { SHARED_WORKERS = 64 };
 
@@ -38,7 +39,8 @@ enum worker_fd {
 	WORKER_ASN,
 	WORKER_LANE_SMALL,
 	WORKER_LANE_BIG,
-	WORKER_LISTENERS
+	WORKER_DOORS, /* of inspectors; those that there are come first */
+	WORKER_LISTENERS = WORKER_DOORS + WAF_INSPECTORS
 };
 
 /* The descriptors of the logger: outputs, then its ends of the writers' sockets. */

@@ -213,7 +213,11 @@ bool node_open_shared(struct node *n)
 		for (unsigned lane = 0; lane < WAF_LANES; lane++)
 			if (!pair(n->lanes[w][lane]))
 				return false;
-	return true;
+	n->doors = calloc(n->inspectors, sizeof *n->doors);
+	for (unsigned i = 0; n->doors && i < n->inspectors; i++)
+		if (!pair(n->doors[i]))
+			return false;
+	return n->doors != NULL;
 }
 
 /* ---- Places ---- */

@@ -39,6 +39,7 @@ static struct worker {
 	struct watch control, log;
 	struct timer beat, deadline;
 	const char **rulesets;
+	unsigned doors;
 } w;
 
 /* ---- Signs of life ---- */
@@ -151,6 +152,16 @@ static bool open_fd(int fd)
 	return fcntl(fd, F_GETFD) >= 0;
 }
 
+/* How many inspectors' doors were given. */
+static unsigned count_doors(void)
+{
+	unsigned n = 0;
+
+	while (n < WAF_INSPECTORS && open_fd(WORKER_DOORS + (int)n))
+		n++;
+	return n;
+}
+
 static bool wake_policies(void)
 {
 	const struct config_site *sites = w.config->sites.at;
@@ -213,10 +224,13 @@ static bool make_rules(void)
 	if (w.config->waf_used) {
 		struct pool_plan plan = {.worker = w.slot,
 					 .lanes = {[WAF_SMALL] = WORKER_LANE_SMALL, [WAF_BIG] = WORKER_LANE_BIG},
+					 .doors_n = w.doors,
 					 .shared = map(WORKER_WAF, &size),
 					 .waiting_max = 4096,
 					 .budget = &w.helpers};
 
+		for (unsigned i = 0; i < w.doors; i++)
+			plan.doors[i] = WORKER_DOORS + (int)i;
 		if (!plan.shared || !(w.pool = pool_new(w.loop, &plan)))
 			return false;
 	}
@@ -267,6 +281,7 @@ static bool make_all(unsigned workers)
 	int country = open_fd(WORKER_COUNTRY) ? WORKER_COUNTRY : -1, asn = open_fd(WORKER_ASN) ? WORKER_ASN : -1;
 	size_t size;
 
+	w.doors = count_doors();
 	w.config = image_map(IMAGE_CONFIG, WORKER_IMAGE);
 	w.secrets = image_map(IMAGE_SECRETS, WORKER_SECRETS);
 	w.shared = map(WORKER_SHARED, &size);
