@@ -129,14 +129,14 @@ static bool find_inspector(char path[PATH_MAX])
 	return false;
 }
 
-/* --log --ready --rules --shared, then the lanes' far ends, at fixed numbers. */
+/* --log --ready --rules --shared, then the far ends of lanes and doors, at fixed numbers. */
 enum { ZYGOTE_RULES = SPAWN_FIRST, ZYGOTE_SHARED, ZYGOTE_LOG, ZYGOTE_READY, ZYGOTE_LANES };
 
 static pid_t start_zygote(struct child *c)
 {
 	struct node *n = c->node;
-	int fds[ZYGOTE_LANES - SPAWN_FIRST + SHARED_WORKERS * WAF_LANES], ready[2];
-	char path[PATH_MAX], lanes[SHARED_WORKERS * WAF_LANES * 5], numbers[6][16];
+	int fds[ZYGOTE_LANES - SPAWN_FIRST + SHARED_WORKERS * WAF_LANES + WAF_INSPECTORS], ready[2];
+	char path[PATH_MAX], lanes[SHARED_WORKERS * WAF_LANES * 5], doors[WAF_INSPECTORS * 5], numbers[6][16];
 	const char *argv[32] = {"portcullis-inspector"};
 	unsigned fds_n = ZYGOTE_LANES - SPAWN_FIRST, args = 1;
 	size_t used = 0;
@@ -154,6 +154,11 @@ static pid_t start_zygote(struct child *c)
 						 SPAWN_FIRST + fds_n);
 			fds[fds_n++] = c->queue->lanes[w][lane][1];
 		}
+	used = 0;
+	for (unsigned i = 0; i < n->inspectors; i++) {
+		used += (size_t)snprintf(doors + used, sizeof doors - used, "%s%u", i ? "," : "", SPAWN_FIRST + fds_n);
+		fds[fds_n++] = c->queue->doors[i][1];
+	}
 	const struct {
 		const char *option;
 		unsigned value;
@@ -171,6 +176,8 @@ static pid_t start_zygote(struct child *c)
 	}
 	argv[args++] = "--lanes";
 	argv[args++] = lanes;
+	argv[args++] = "--doors";
+	argv[args++] = doors;
 	char uid[16];
 	if (n->root) {
 		snprintf(uid, sizeof uid, "%u", uid_of(n, ROLE_ZYGOTE));

@@ -40,6 +40,7 @@ struct queue {
 	struct list link;      /* in node->leaving, once no generation needs it any more */
 	int waf_fd, plan_fd;
 	int (*lanes)[WAF_LANES][2]; /* by worker: near and far end; NULL: given away */
+	int (*doors)[2];       /* by inspector: near end, of all workers, and far end */
 	struct slice plan;     /* packed, ours */
 	char rules_hash[65];
 	const struct waf_shared *shared; /* waf_fd, for reading */

@@ -47,28 +47,39 @@ static bool same(const struct queue *q, const struct config *c, const struct buf
 	       slice_is(c->rules_hash, q->rules_hash);
 }
 
-/* Both ends of all lanes, as the supervisor holds them. */
+/* Both ends of all lanes and doors, as the supervisor holds them. */
 static void close_lanes(struct node *n, struct queue *q)
 {
-	for (unsigned w = 0; q->lanes && w < n->workers; w++)
+	for (unsigned w = 0; q->lanes && q->doors && w < n->workers; w++)
 		for (unsigned lane = 0; lane < WAF_LANES; lane++)
 			for (unsigned end = 0; end < 2; end++)
 				if (q->lanes[w][lane][end] >= 0)
 					close(q->lanes[w][lane][end]);
+	for (unsigned i = 0; q->lanes && q->doors && i < n->inspectors; i++)
+		for (unsigned end = 0; end < 2; end++)
+			if (q->doors[i][end] >= 0)
+				close(q->doors[i][end]);
 	free(q->lanes);
+	free(q->doors);
 	q->lanes = NULL;
+	q->doors = NULL;
 }
 
 static bool open_lanes(struct node *n, struct queue *q)
 {
-	q->lanes = calloc(n->workers, sizeof *q->lanes);
-	if (!q->lanes)
+	q->lanes = malloc(n->workers * sizeof *q->lanes);
+	q->doors = malloc(n->inspectors * sizeof *q->doors);
+	if (!q->lanes || !q->doors)
 		return false;
 	memset(q->lanes, 0xff, n->workers * sizeof *q->lanes);
+	memset(q->doors, 0xff, n->inspectors * sizeof *q->doors);
 	for (unsigned w = 0; w < n->workers; w++)
 		for (unsigned lane = 0; lane < WAF_LANES; lane++)
 			if (!node_pair(q->lanes[w][lane]))
 				return false;
+	for (unsigned i = 0; i < n->inspectors; i++)
+		if (!node_pair(q->doors[i]))
+			return false;
 	return true;
 }
 

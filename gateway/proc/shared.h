@@ -11,6 +11,7 @@
 #include "gateway/base/metric.h"
 #include "gateway/proxy/proxy.h"
 #include "gateway/tls/tls.h"
+#include "rules/waf.h"
 
 enum { SHARED_WORKERS = 64 };
 

@@ -113,6 +113,8 @@ static void write_waf(const struct exchange *x, struct json *j)
 		return;
 	json_object(j, "waf");
 	json_int(j, "score", f->waf_score);
+	if (f->waf_answer_score)
+		json_int(j, "answer_score", f->waf_answer_score);
 	json_milli(j, "ms", f->waf_us);
 	if (f->waf_hits_n) {
 		json_list(j, "rules");
@@ -239,10 +241,9 @@ bool record_waf_lines(struct exchange *x, uint64_t token)
 {
 	bool sent = false;
 
-	if (x->reported || !x->facts.waf_hits_n || slice_is(x->generation->config->logs.waf, "off"))
+	if (slice_is(x->generation->config->logs.waf, "off"))
 		return false;
-	x->reported = true;
-	for (unsigned i = 0; i < x->facts.waf_hits_n; i++)
-		sent = write_hit(x, &x->facts.waf_hits[i], i + 1 == x->facts.waf_hits_n ? token : 0);
+	for (; x->reported < x->facts.waf_hits_n; x->reported++)
+		sent = write_hit(x, &x->facts.waf_hits[x->reported], x->reported + 1 == x->facts.waf_hits_n ? token : 0);
 	return sent;
 }
