@@ -249,9 +249,14 @@ static bool serve(struct inspector *in, unsigned lane)
  * each in its turn. */
 static void serve_one(struct inspector *in, struct epoll_event *events, int n)
 {
-	for (int i = 0; i < n; i++)
-		if (events[i].data.u32 == DOOR && (events[i].events & EPOLLIN) && serve(in, DOOR))
+	for (int i = 0; i < n; i++) {
+		if (events[i].data.u32 != DOOR)
+			continue;
+		if ((events[i].events & EPOLLIN) && serve(in, DOOR))
 			return;
+		if (events[i].events & (EPOLLHUP | EPOLLERR))
+			epoll_ctl(in->epoll, EPOLL_CTL_DEL, in->engine->doors[in->number], NULL);
+	}
 	for (unsigned kind = WAF_SMALL; kind < WAF_LANES; kind++)
 		for (int i = 0; i < n; i++) {
 			unsigned lane = events[i].data.u32;
