@@ -19,6 +19,7 @@ static struct verdict verdict_of(struct visit *v, const struct policy_verdict *p
 
 	if (p->unknown_why)
 		note(v, "unknown-why", "%s", p->unknown_why);
+	out.would = v->facts->canary;
 	out.status = p->status;
 	out.by = p->by;
 	out.retry_after_s = p->retry_after_s;

@@ -32,11 +32,9 @@ struct rules_state {
 	bool hold;
 };
 
-static struct rules_config config;
-
-void rules_configure(const struct rules_config *c)
+static const struct rules_config *conf_of(const struct visit *v)
 {
-	config = *c;
+	return v->conf;
 }
 
 static struct verdict unsure(const struct visit *v, enum reason reason)
@@ -53,7 +51,7 @@ static void free_asked(struct asked *q)
 {
 	if (q->own_fd >= 0)
 		close(q->own_fd);
-	mem_give(pool_budget(config.pool), q, sizeof *q);
+	mem_give(pool_budget(conf_of(q->visit)->pool), q, sizeof *q);
 }
 
 static void cancel(void *ticket)
@@ -62,7 +60,7 @@ static void cancel(void *ticket)
 
 	q->wait = NULL;
 	if (q->pending)
-		pool_cancel(config.pool, &q->ask);
+		pool_cancel(conf_of(q->visit)->pool, &q->ask);
 	q->pending = false;
 }
 
@@ -73,11 +71,15 @@ static struct slice copy_text(struct arena *a, struct slice s)
 	return copy.at ? copy : SLICE_NONE;
 }
 
-static void keep_answer(struct facts *facts, struct arena *a, const struct waf_answer *answer)
+static void keep_answer(struct visit *v, const struct waf_answer *answer)
 {
+	const struct rules_state *s = v->state;
+	struct facts *facts = v->facts;
+	struct arena *a = v->arena;
 	struct waf_hit *hits = answer->hits_n ? ARENA_ARRAY(a, struct waf_hit, answer->hits_n) : NULL;
 
 	facts->waf_score = answer->score;
+	facts->waf_caught = answer->result == WAF_DENY || answer->score >= s->plan.threshold_request;
 	facts->waf_us = answer->cpu_us;
 	for (uint32_t i = 0; hits && i < answer->hits_n; i++) {
 		const struct waf_hit *h = &answer->hits[i];
@@ -113,7 +115,7 @@ static void answered(struct pool_ask *ask, const struct waf_answer *answer)
 	q->result = answer->result;
 	q->status = answer->status;
 	if (answer->result == WAF_ALLOW || answer->result == WAF_DENY)
-		keep_answer(q->visit->facts, q->visit->arena, answer);
+		keep_answer(q->visit, answer);
 	q->wait = NULL;
 	if (wait)
 		wait_done(wait, OUTCOME_ANSWERED);
@@ -207,10 +209,10 @@ static bool add_exclusions_of(struct waf_job *job, const struct policy_exclusion
 	return fits;
 }
 
-static bool find_ruleset(struct slice name, uint32_t *index)
+static bool find_ruleset(const struct rules_config *c, struct slice name, uint32_t *index)
 {
-	for (*index = 0; config.rulesets && config.rulesets[*index]; (*index)++)
-		if (slice_is(name, config.rulesets[*index]))
+	for (*index = 0; c->rulesets && c->rulesets[*index]; (*index)++)
+		if (slice_is(name, c->rulesets[*index]))
 			return true;
 	return false;
 }
@@ -231,19 +233,20 @@ static bool fill_fields(struct waf_job *job, const struct request *req, struct a
 
 static bool fill_job(struct waf_job *job, struct visit *v, uint64_t body_len)
 {
+	const struct rules_config *c = v->conf;
 	const struct rules_state *s = v->state;
 	const struct request *req = v->req;
 	bool fits = true;
 
 	memset(job, 0, offsetof(struct waf_job, exclusions));
-	if (!find_ruleset(s->plan.ruleset, &job->ruleset) || !fill_fields(job, req, v->arena))
+	if (!find_ruleset(c, s->plan.ruleset, &job->ruleset) || !fill_fields(job, req, v->arena))
 		return false;
 	job->mode = s->plan.mode == POLICY_DETECT ? WAF_DETECT : WAF_ENFORCE;
 	job->paranoia = (uint8_t)s->plan.paranoia;
 	job->detection_paranoia = (uint8_t)s->plan.detection_paranoia;
 	job->threshold_request = (uint16_t)s->plan.threshold_request;
 	job->threshold_response = (uint16_t)s->plan.threshold_response;
-	job->run_ms = config.run_ms + config.run_ms_per_kib * (uint32_t)(body_len >> 10);
+	job->run_ms = c->run_ms + c->run_ms_per_kib * (uint32_t)(body_len >> 10);
 	job->client = v->facts->client;
 	job->client_port = v->facts->client_port;
 	job->server_name = req->host;
@@ -279,7 +282,7 @@ static int body_file(const struct held *held)
 
 static struct asked *new_asked(struct visit *v)
 {
-	struct asked *q = mem_take_zeroed(pool_budget(config.pool), sizeof *q);
+	struct asked *q = mem_take_zeroed(pool_budget(conf_of(v)->pool), sizeof *q);
 
 	if (!q)
 		return NULL;
@@ -289,14 +292,15 @@ static struct asked *new_asked(struct visit *v)
 	return q;
 }
 
-static uint32_t deadline_ms(const struct waf_job *job)
+static uint32_t deadline_ms(const struct rules_config *c, const struct waf_job *job)
 {
-	return config.queue_ms + WALL_TIMES * job->run_ms + DEADLINE_SLACK_MS;
+	return c->queue_ms + WALL_TIMES * job->run_ms + DEADLINE_SLACK_MS;
 }
 
 static struct verdict ask(struct visit *v, const struct held *held)
 {
 	static struct waf_job job; /* 12 KiB, used up before this returns */
+	const struct rules_config *c = v->conf;
 	struct rules_state *s = v->state;
 	struct asked *q = new_asked(v);
 
@@ -310,15 +314,15 @@ static struct verdict ask(struct visit *v, const struct held *held)
 	} else if (held) {
 		job.body = held->memory;
 	}
-	if (!pool_ask(config.pool, &q->ask, &job, q->own_fd, config.queue_ms))
+	if (!pool_ask(c->pool, &q->ask, &job, q->own_fd, c->queue_ms))
 		goto busy;
 	q->pending = true;
 	s->asked = q;
-	if (s->plan.mode == POLICY_DETECT && !config.detect_waits) {
+	if (s->plan.mode == POLICY_DETECT && !c->detect_waits) {
 		background_begin(v);
 		return PASS;
 	}
-	q->wait = wait_open(v, deadline_ms(&job), cancel, q);
+	q->wait = wait_open(v, deadline_ms(c, &job), cancel, q);
 	return (struct verdict){.kind = VERDICT_WAIT, .next = decide};
 busy:
 	if (q)
@@ -347,7 +351,7 @@ static struct verdict at_request(struct visit *v)
 
 	if (!f->policy || !f->policy_ran)
 		return PASS;
-	if (!policy_waf_plan(&f->policy_run, config.body_max, &s->plan))
+	if (!policy_waf_plan(&f->policy_run, conf_of(v)->body_max, &s->plan))
 		return DENY(REASON_POLICY_MEMORY);
 	a = admit(v->req, &s->plan);
 	if (a.refuse)
@@ -357,7 +361,7 @@ static struct verdict at_request(struct visit *v)
 		f->body_max = s->plan.body_max;
 	if (s->plan.mode == POLICY_OFF)
 		return PASS;
-	if (!config.pool)
+	if (!conf_of(v)->pool)
 		return unsure(v, REASON_WAF_LOST);
 	if (a.unseen)
 		note(v, "uninspected", "%s", a.unseen);
@@ -396,7 +400,7 @@ static void leave(struct visit *v)
 		return;
 	s->asked = NULL;
 	if (q->pending)
-		pool_cancel(config.pool, &q->ask);
+		pool_cancel(conf_of(v)->pool, &q->ask);
 	free_asked(q);
 }
 

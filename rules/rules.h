@@ -14,8 +14,7 @@ struct rules_config {
 	uint64_t body_max;           /* 1 MiB: what is inspected when policy says nothing */
 };
 
-/* Set once, before the first request of the process. */
-void rules_configure(const struct rules_config *config);
+/* Its conf is a struct rules_config. */
 extern const struct filter rules_filter;
 
 #endif

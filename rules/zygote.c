@@ -251,6 +251,17 @@ static int watch_all(struct zygote *z)
 
 /* ---- The zygote ---- */
 
+/* No worker holds a lane any more, nor does the supervisor: the rules that were loaded here are not in force,
+ * and their last request has ended. */
+static bool deserted(const struct engine *e)
+{
+	struct pollfd lanes[WAF_WORKERS * WAF_LANES];
+
+	for (unsigned i = 0; i < e->lanes_n; i++)
+		lanes[i] = (struct pollfd){.fd = e->lanes[i]};
+	return e->lanes_n && poll(lanes, e->lanes_n, 0) == (int)e->lanes_n;
+}
+
 static bool any_left(const struct zygote *z)
 {
 	for (unsigned i = 0; i < z->engine->inspectors; i++)
@@ -320,6 +331,8 @@ int zygote_run(struct engine *e, int ready)
 
 		if (poll(&p, 1, wait_ms) > 0)
 			take_signals(z);
+		if (!z->stopping && deserted(z->engine))
+			begin_stop(z);
 		wait_ms = watch_all(z);
 	}
 	close(z->signals);

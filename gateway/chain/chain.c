@@ -24,7 +24,7 @@ static void late(struct timer *t)
 }
 
 bool chain_init(struct chain_run *run, struct loop *l, const struct filter *const *filters,
-		const struct request *req, struct facts *facts, struct arena *a,
+		const void *const *confs, const struct request *req, struct facts *facts, struct arena *a,
 		void (*done)(struct chain_run *, bool stop), void *owner)
 {
 	run->filters = filters;
@@ -46,7 +46,8 @@ bool chain_init(struct chain_run *run, struct loop *l, const struct filter *cons
 		struct visit *v = &run->visits[run->n];
 
 		CHECK(run->n < CHAIN_FILTERS);
-		*v = (struct visit){.req = req, .facts = facts, .arena = a, .run = run};
+		*v = (struct visit){
+			.conf = confs ? confs[run->n] : NULL, .req = req, .facts = facts, .arena = a, .run = run};
 		if (filters[run->n]->state_size) {
 			v->state = arena_take_zeroed(a, filters[run->n]->state_size);
 			if (!v->state)

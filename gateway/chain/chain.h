@@ -73,10 +73,12 @@ struct facts {
 	struct policy_facts policy_facts; /* filled before the chain begins */
 	struct policy_run policy_run;     /* valid after the policy filter */
 	bool policy_ran;
+	bool canary;               /* a request of ours: policy rules are noted, not enforced; nothing is counted */
 	bool secure;
 	struct slice tls_version, tls_sni;
 	uint64_t body_max;         /* bytes; the operator's bound, or policy's */
 	struct fields client_fields; /* declared: added to the answer (RateLimit ...) */
+	bool waf_caught;           /* the WAF refused it, or would have */
 	unsigned waf_score;
 	int64_t waf_us;
 	unsigned waf_hits_n;
@@ -123,6 +125,7 @@ struct filter {
 };
 
 struct visit {
+	const void *conf;                /* what this filter was configured with in the request's generation */
 	const struct request *req;
 	const struct response *response; /* at the response gates */
 	const struct held *held;         /* at GATE_REQUEST_BODY */
@@ -183,9 +186,9 @@ struct chain_run {
 	void *owner;
 };
 
-/* `filters`, `req`, `facts` and the arena outlive the run. */
+/* `filters`, `confs` (one for each of them; NULL: they need none), `req`, `facts` and the arena outlive the run. */
 bool chain_init(struct chain_run *run, struct loop *l, const struct filter *const *filters,
-		const struct request *req, struct facts *facts, struct arena *a,
+		const void *const *confs, const struct request *req, struct facts *facts, struct arena *a,
 		void (*done)(struct chain_run *, bool stop), void *owner);
 void chain_gate(struct chain_run *run, enum gate gate);
 /* The strictest use of the request's body that any filter asks for. */

@@ -123,7 +123,7 @@ int cli_check(int argc, char **argv)
 		return CLI_USAGE;
 	arena_init(&arena, NULL, 64 << 10);
 	arena_init(&secret, NULL, 64 << 10);
-	c = config_read(path, &arena, &secret, &secrets, &f);
+	c = config_read(path, &arena, &secret, &secrets, NULL, &f);
 	if (c)
 		check_certificates(c, secrets, &arena, &f);
 	fail_print(&f, stderr, notes);

@@ -12,6 +12,7 @@ enum { CLI_YES, CLI_NO, CLI_USAGE };
 #define CLI_CONFIG "/etc/portcullis/portcullis.yaml"
 
 int cli_run(int argc, char **argv);
+int cli_reload(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_schema(int argc, char **argv);
 int cli_reference(int argc, char **argv);

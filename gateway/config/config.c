@@ -33,7 +33,8 @@ static bool begin(struct config_reader *r, const char *path)
 	r->secrets = ARENA_NEW(r->secret, struct config_secrets);
 	r->directory = directory_of(&r->temp, path);
 	r->hash = config_hash_new();
-	if (!c || !r->secrets || !r->directory || !r->hash)
+	r->rules = config_hash_new();
+	if (!c || !r->secrets || !r->directory || !r->hash || !r->rules)
 		return fail_at(r->fail, (struct place){path, 0, 0}, "memory is used up while the file is read");
 	c->file = arena_copy(r->arena, slice_of(path)).at;
 	return c->file != NULL || fail_at(r->fail, (struct place){path, 0, 0}, "memory is used up while the file is read");
@@ -97,28 +98,41 @@ static bool read_all(struct config_reader *r)
 	return r->fail->errors == before;
 }
 
-static bool name_generation(struct config_reader *r)
+static struct slice name_of(struct config_reader *r, struct config_hash *h)
 {
 	uint8_t sum[32];
 	char hex[65];
 
-	config_hash_end(r->hash, sum);
+	config_hash_end(h, sum);
 	for (unsigned i = 0; i < 32; i++)
 		snprintf(hex + 2 * i, 3, "%02x", sum[i]);
-	r->config->hash = arena_copy(r->arena, slice_make(hex, 64));
-	return r->config->hash.at || fail_at(r->fail, r->root->place, "memory is used up while the file is read");
+	return arena_copy(r->arena, slice_make(hex, 64));
+}
+
+static bool name_generation(struct config_reader *r)
+{
+	r->config->hash = name_of(r, r->hash);
+	r->config->rules_hash = name_of(r, r->rules);
+	return (r->config->hash.at && r->config->rules_hash.at) ||
+	       fail_at(r->fail, r->root->place, "memory is used up while the file is read");
 }
 
 struct config *config_read(const char *path, struct arena *a, struct arena *secret, struct config_secrets **secrets,
-			   struct fail *f)
+			   int databases[CONFIG_DATABASES], struct fail *f)
 {
-	struct config_reader r = {.arena = a, .secret = secret, .fail = f};
+	struct config_reader r = {.arena = a, .secret = secret, .databases = {-1, -1}, .fail = f};
 	bool fine;
 
 	arena_init(&r.temp, NULL, 64 << 10);
 	fine = begin(&r, path) && read_all(&r) && name_generation(&r);
 	config_hash_free(r.hash);
+	config_hash_free(r.rules);
 	arena_done(&r.temp);
 	*secrets = fine ? r.secrets : NULL;
+	for (unsigned i = 0; i < CONFIG_DATABASES; i++)
+		if (databases && fine)
+			databases[i] = r.databases[i];
+		else if (r.databases[i] >= 0)
+			close(r.databases[i]);
 	return fine ? r.config : NULL;
 }

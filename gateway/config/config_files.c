@@ -8,7 +8,7 @@
 #include "gateway/config/config_parts.h"
 #include "gateway/config/pem.h"
 
-enum { PEM_MOST = 1 << 20, PASSWORD_MOST = 512, RULES_MOST = 16 << 20 };
+enum { PEM_MOST = 1 << 20, BUNDLE_MOST = 8 << 20, PASSWORD_MOST = 512, RULES_MOST = 16 << 20 };
 
 struct place config_place(const struct config_reader *r, const char *top, int i, const char *field)
 {
@@ -60,10 +60,37 @@ void config_certificates(struct config_reader *r)
 	}
 }
 
+/* The system's authorities: workers open no file.  Empty after a finding. */
+static struct slice system_ca(struct config_reader *r, struct place place)
+{
+	static const char *const bundles[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+					      "/etc/ssl/cert.pem"};
+	struct slice pem = SLICE_NONE;
+
+	for (unsigned i = 0; i < sizeof bundles / sizeof *bundles; i++)
+		if (access(bundles[i], R_OK) == 0) {
+			yaml_load(r->secret, bundles[i], BUNDLE_MOST, &pem, r->fail, place);
+			return pem;
+		}
+	fail_at(r->fail, place, "no authorities to verify origins by on this system; install ca-certificates, or name them with tls_ca");
+	return pem;
+}
+
+static bool verifies(const struct config_origin *o)
+{
+	const struct config_server *servers = o->servers.at;
+
+	for (unsigned i = 0; i < o->servers.n; i++)
+		if (servers[i].tls)
+			return o->tls_verify;
+	return false;
+}
+
 /* Authorities that an origin's certificate is checked against. */
 void config_ca_files(struct config_reader *r)
 {
 	const struct config_origin *o = r->config->origins.at;
+	struct slice system = SLICE_NONE;
 
 	r->secrets->origin_ca = ARENA_ARRAY(r->secret, struct slice, r->config->origins.n + 1);
 	if (!r->secrets->origin_ca) {
@@ -74,6 +101,12 @@ void config_ca_files(struct config_reader *r)
 		struct place place = config_place(r, "origins", (int)i, "tls_ca");
 		struct slice *ca = &r->secrets->origin_ca[i];
 
+		if (!o[i].tls_ca.len && verifies(&o[i])) {
+			if (!system.len)
+				system = system_ca(r, config_place(r, "origins", (int)i, NULL));
+			*ca = system;
+			continue;
+		}
 		if (!o[i].tls_ca.len || !yaml_load(r->secret, o[i].tls_ca.at, PEM_MOST, ca, r->fail, place))
 			continue;
 		config_hash_file(r->hash, o[i].tls_ca.at, *ca);
@@ -146,6 +179,7 @@ static bool hash_path(struct config_reader *r, const char *path, struct place pl
 	if (!yaml_load(&r->temp, path, RULES_MOST, &bytes, r->fail, place))
 		return false;
 	config_hash_file(r->hash, path, bytes);
+	config_hash_file(r->rules, path, bytes);
 	return true;
 }
 
@@ -219,7 +253,7 @@ void config_rulesets(struct config_reader *r)
 
 /* ---- Databases ---- */
 
-static void check_database(struct config_reader *r, struct slice path, const char *field)
+static void check_database(struct config_reader *r, struct slice path, const char *field, int *keep)
 {
 	struct place place = config_place(r, "geoip", CONFIG_ITSELF, field);
 	struct fail own = {0};
@@ -228,22 +262,22 @@ static void check_database(struct config_reader *r, struct slice path, const cha
 	if (!path.len)
 		return;
 	fd = geoip_seal(path.at, &own, place);
-	if (fd >= 0) {
-		geoip_check(fd, path.at, &own, place);
+	if (fd >= 0 && geoip_check(fd, path.at, &own, place))
+		*keep = fd;
+	else if (fd >= 0)
 		close(fd);
-	}
 	for (unsigned i = 0; i < own.n; i++) {
 		if (own.at[i].level == FAIL_ERROR && r->config->geoip.missing == CONFIG_GEOIP_REFUSE)
 			fail_at(r->fail, own.at[i].place, "%s", own.at[i].text);
 		else
 			fail_warn(r->fail, own.at[i].place, "%s%s", own.at[i].text,
-				  own.at[i].level == FAIL_ERROR ? "; places are unknown until it is there" : "");
+				  own.at[i].level == FAIL_ERROR ? "; until it is there the one in use stays, or places are unknown" : "");
 	}
 	fail_done(&own);
 }
 
 void config_databases(struct config_reader *r)
 {
-	check_database(r, r->config->geoip.country, "country");
-	check_database(r, r->config->geoip.asn, "asn");
+	check_database(r, r->config->geoip.country, "country", &r->databases[CONFIG_COUNTRY]);
+	check_database(r, r->config->geoip.asn, "asn", &r->databases[CONFIG_ASN]);
 }

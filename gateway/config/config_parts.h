@@ -12,7 +12,8 @@ struct config_reader {
 	struct fail *fail;
 	struct config *config;
 	struct config_secrets *secrets;
-	struct config_hash *hash;
+	struct config_hash *hash, *rules; /* of all files, and of those of rule sets alone */
+	int databases[CONFIG_DATABASES]; /* sealed copies; -1: not there */
 	const char *directory;        /* of portcullis.yaml */
 	const struct yaml_node *root; /* for places that the structs do not keep */
 };

@@ -28,13 +28,13 @@ void asked_set(struct asked *a, unsigned share);
 
 /* ---- store.c: counting in Redis ---- */
 
-void store_configure(const struct limit_config *config);
+void store_prepare(struct limit_config *c);
 /* Ask for all in one question; `whole` sends the script itself.  False: not now. */
-bool store_ask(struct redis *r, struct redis_ask *q, const struct asked *at, unsigned n, bool whole);
+bool store_ask(const struct limit_config *c, struct redis_ask *q, const struct asked *at, unsigned n, bool whole);
 /* Fill in the decisions; false when this is no answer to `n` counters. */
 bool store_read(const struct redis_value *v, struct asked *at, unsigned n);
 /* The hash by which the words know a counter. */
-uint64_t store_tag(const struct asked *a);
+uint64_t store_tag(const struct limit_config *c, const struct asked *a);
 
 /* ---- advertise.c ---- */
 

@@ -10,8 +10,6 @@
 
 enum { SECOND_US = 1000000, SAY_AGAIN_MS = 10000 };
 
-static struct limit_config config;
-
 struct state {
 	struct redis_ask question;
 	struct visit *visit;
@@ -21,14 +19,13 @@ struct state {
 	bool whole; /* the script itself was sent */
 };
 
-void limit_configure(const struct limit_config *with)
+void limit_prepare(struct limit_config *c, bool greet)
 {
 	const struct slice load[] = {SLICE("SCRIPT"), SLICE("LOAD"), gcra_script};
 
-	if (with->redis && with->redis != config.redis)
-		redis_greet(with->redis, load, 3);
-	config = *with;
-	store_configure(with);
+	if (greet && c->redis)
+		redis_greet(c->redis, load, 3);
+	store_prepare(c);
 }
 
 void asked_set(struct asked *a, unsigned share)
@@ -94,6 +91,7 @@ static struct verdict decide(struct visit *v, struct verdict otherwise)
 /* Count in the words what is not decided yet: `n` of the state's counters, by index. */
 static void count_here(struct visit *v, const unsigned *which, unsigned n, unsigned share)
 {
+	const struct limit_config *c = v->conf;
 	struct state *st = v->state;
 	struct words_charge charges[POLICY_ASKS];
 
@@ -102,9 +100,9 @@ static void count_here(struct visit *v, const unsigned *which, unsigned n, unsig
 
 		asked_set(a, share);
 		charges[i] = (struct words_charge){
-			.tag = store_tag(a), .limit = a->gcra, .charge = a->charge, .enforced = asked_enforced(a)};
+			.tag = store_tag(c, a), .limit = a->gcra, .charge = a->charge, .enforced = asked_enforced(a)};
 	}
-	words_ask(config.words, charges, n, loop_us(v->run->loop) * GCRA_TICKS_PER_US);
+	words_ask(c->words, charges, n, loop_us(v->run->loop) * GCRA_TICKS_PER_US);
 	for (unsigned i = 0; i < n; i++) {
 		struct asked *a = &st->at[which[i]];
 
@@ -128,6 +126,7 @@ static struct verdict count_all_here(struct visit *v)
 /* Redis cannot say: each limit's on_failure does. */
 static struct verdict without_store(struct visit *v, const char *why)
 {
+	const struct limit_config *c = v->conf;
 	struct state *st = v->state;
 	struct verdict otherwise = PASS;
 	unsigned which[POLICY_ASKS], n = 0;
@@ -149,7 +148,7 @@ static struct verdict without_store(struct visit *v, const char *why)
 		}
 	}
 	if (n)
-		count_here(v, which, n, config.local_share ? config.local_share : 1);
+		count_here(v, which, n, c->local_share ? c->local_share : 1);
 	return decide(v, otherwise);
 }
 
@@ -186,7 +185,7 @@ static void answered(struct redis_ask *q, enum redis_outcome how, const struct r
 		/* A Redis that was flushed or replaced has lost the script; EVAL brings it back. */
 		if (slice_starts(value->text, SLICE("NOSCRIPT")) && !st->whole) {
 			st->whole = true;
-			if (store_ask(config.redis, q, st->at, st->n, true))
+			if (store_ask(st->visit->conf, q, st->at, st->n, true))
 				return;
 		}
 		say_error(st, value->text);
@@ -214,12 +213,13 @@ static struct verdict after_wait(struct visit *v)
 
 static struct verdict ask_all(struct visit *v)
 {
+	const struct limit_config *c = v->conf;
 	struct state *st = v->state;
 
 	st->question = (struct redis_ask){.answered = answered, .owner = st};
-	if (!store_ask(config.redis, &st->question, st->at, st->n, false))
+	if (!store_ask(c, &st->question, st->at, st->n, false))
 		return without_store(v, "not ready");
-	st->wait = wait_open(v, config.deadline_ms, forget, st);
+	st->wait = wait_open(v, c->deadline_ms, forget, st);
 	return (struct verdict){.kind = VERDICT_WAIT, .next = after_wait};
 }
 
@@ -241,10 +241,11 @@ static struct verdict refuse(const struct policy_asks *asks)
 
 static struct verdict at_request(struct visit *v)
 {
+	const struct limit_config *c = v->conf;
 	struct state *st = v->state;
 	struct policy_asks asks;
 
-	if (!v->facts->policy || !v->facts->policy_ran)
+	if (!v->facts->policy || !v->facts->policy_ran || v->facts->canary)
 		return PASS;
 	asks.n = 0;
 	asks.refuse = false;
@@ -262,7 +263,7 @@ static struct verdict at_request(struct visit *v)
 		st->at[i] = (struct asked){.limit = asks.at[i].limit, .key = asks.at[i].key, .cost = asks.at[i].cost};
 		asked_set(&st->at[i], 1);
 	}
-	return config.redis ? ask_all(v) : count_all_here(v);
+	return c->redis ? ask_all(v) : count_all_here(v);
 }
 
 const struct filter limit_filter = {

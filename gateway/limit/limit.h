@@ -17,9 +17,12 @@ struct limit_config {
 	uint32_t deadline_ms;    /* 20 */
 	unsigned local_share;    /* store lost, on_failure local: each node grants rate / this; at least 1 */
 	uint8_t key_secret[32];  /* of the cluster: keys are HMAC-SHA-256 under it, cut to 16 bytes */
+	struct hash_seed words_seed; /* of the words' names; by limit_prepare */
 };
 
-void limit_configure(const struct limit_config *config);
+/* Fill in what follows from the rest.  `greet`: the store is new and does not have the script yet. */
+void limit_prepare(struct limit_config *config, bool greet);
+/* Its conf is a struct limit_config that was prepared. */
 extern const struct filter limit_filter;
 
 #endif

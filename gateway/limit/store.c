@@ -15,9 +15,7 @@
 enum { HASH = 32, NAME_HASH = 16, NAME = 3 + 2 * NAME_HASH, NUMBER = 24, SHA1 = 20 };
 
 static struct {
-	uint8_t secret[32];
 	EVP_MAC_CTX *mac;
-	struct hash_seed seed;
 	char sha[2 * SHA1];
 	bool sha_known; /* a crypto policy may forbid SHA-1: then the script is sent each time */
 } store;
@@ -32,16 +30,16 @@ static void to_hex(char *out, const uint8_t *bytes, size_t n)
 	}
 }
 
-static void keyed_hash(struct slice bytes, uint8_t out[HASH])
+static void keyed_hash(const struct limit_config *c, struct slice bytes, uint8_t out[HASH])
 {
 	size_t len = 0;
 
-	CHECK(EVP_MAC_init(store.mac, store.secret, sizeof store.secret, NULL) &&
+	CHECK(EVP_MAC_init(store.mac, c->key_secret, sizeof c->key_secret, NULL) &&
 	      EVP_MAC_update(store.mac, (const unsigned char *)bytes.at, bytes.len) &&
 	      EVP_MAC_final(store.mac, out, &len, HASH) && len == HASH);
 }
 
-static void make_mac(void)
+static void make_mac(const struct limit_config *c)
 {
 	char digest[] = "SHA256";
 	const OSSL_PARAM params[] = {{"digest", OSSL_PARAM_UTF8_STRING, digest, sizeof digest - 1, 0}, {0}};
@@ -50,34 +48,33 @@ static void make_mac(void)
 	CHECK(hmac);
 	store.mac = EVP_MAC_CTX_new(hmac);
 	EVP_MAC_free(hmac);
-	CHECK(store.mac && EVP_MAC_init(store.mac, store.secret, sizeof store.secret, params));
+	CHECK(store.mac && EVP_MAC_init(store.mac, c->key_secret, sizeof c->key_secret, params));
 }
 
-void store_configure(const struct limit_config *config)
+void store_prepare(struct limit_config *c)
 {
 	uint8_t hash[HASH], sha[SHA1];
 	unsigned len = 0;
 
-	memcpy(store.secret, config->key_secret, sizeof store.secret);
 	if (!store.mac)
-		make_mac();
+		make_mac(c);
 	/* The words of a node know counters by another, faster hash; its seed comes from the same secret. */
-	keyed_hash(SLICE("words of this node"), hash);
-	memcpy(&store.seed, hash, sizeof store.seed);
+	keyed_hash(c, SLICE("words of this node"), hash);
+	memcpy(&c->words_seed, hash, sizeof c->words_seed);
 	store.sha_known = EVP_Digest(gcra_script.at, gcra_script.len, sha, &len, EVP_sha1(), NULL) == 1 && len == SHA1;
 	to_hex(store.sha, sha, store.sha_known ? SHA1 : 0);
 }
 
-uint64_t store_tag(const struct asked *a)
+uint64_t store_tag(const struct limit_config *c, const struct asked *a)
 {
-	return hash_bytes(&store.seed, a->key.at, a->key.len);
+	return hash_bytes(&c->words_seed, a->key.at, a->key.len);
 }
 
-static struct slice print_name(const struct asked *a, char out[NAME])
+static struct slice print_name(const struct limit_config *c, const struct asked *a, char out[NAME])
 {
 	uint8_t hash[HASH];
 
-	keyed_hash(a->key, hash);
+	keyed_hash(c, a->key, hash);
 	memcpy(out, "pc:", 3);
 	to_hex(out + 3, hash, NAME_HASH);
 	return slice_make(out, NAME);
@@ -89,7 +86,7 @@ static struct slice print_number(char out[NUMBER], int64_t value)
 }
 
 /* (EVALSHA sha | EVAL script) n key... (charge tolerance enforced)... */
-bool store_ask(struct redis *r, struct redis_ask *q, const struct asked *at, unsigned n, bool whole)
+bool store_ask(const struct limit_config *c, struct redis_ask *q, const struct asked *at, unsigned n, bool whole)
 {
 	struct slice argv[3 + 4 * POLICY_ASKS];
 	char names[POLICY_ASKS][NAME], numbers[2 * POLICY_ASKS + 1][NUMBER];
@@ -101,13 +98,13 @@ bool store_ask(struct redis *r, struct redis_ask *q, const struct asked *at, uns
 	argv[argc++] = whole ? gcra_script : slice_make(store.sha, sizeof store.sha);
 	argv[argc++] = print_number(numbers[2 * POLICY_ASKS], n);
 	for (unsigned i = 0; i < n; i++)
-		argv[argc++] = print_name(&at[i], names[i]);
+		argv[argc++] = print_name(c, &at[i], names[i]);
 	for (unsigned i = 0; i < n; i++) {
 		argv[argc++] = print_number(numbers[2 * i], at[i].charge);
 		argv[argc++] = print_number(numbers[2 * i + 1], at[i].gcra.tolerance);
 		argv[argc++] = asked_enforced(&at[i]) ? SLICE("1") : SLICE("0");
 	}
-	return redis_ask(r, q, argv, argc);
+	return redis_ask(c->redis, q, argv, argc);
 }
 
 bool store_read(const struct redis_value *v, struct asked *at, unsigned n)

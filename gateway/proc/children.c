@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "gateway/base/log.h"
-#include "gateway/proc/image.h"
 #include "gateway/proc/node.h"
 #include "gateway/proc/spawn.h"
 
@@ -22,38 +21,6 @@ static const char self[] = "/proc/self/exe";
 static unsigned uid_of(const struct node *n, enum role role)
 {
 	return n->root ? (unsigned)n->config->processes.uids + (unsigned)role : (unsigned)getuid();
-}
-
-/* ---- The loader ---- */
-
-static bool run_loader(struct node *n)
-{
-	const char *const argv[] = {"portcullis", "role-loader", n->config_path, NULL};
-	const int fds[] = {n->image_fd, n->secrets_fd};
-	int status;
-	pid_t pid = spawn(self, argv, fds, 2);
-
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		return false;
-	if (WIFSIGNALED(status))
-		fprintf(stderr, "portcullis: the loader was ended by signal %d\n", WTERMSIG(status));
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
-bool node_load(struct node *n)
-{
-	n->image_fd = memfd_create("portcullis-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	n->secrets_fd = memfd_create("portcullis-secrets", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (n->image_fd < 0 || n->secrets_fd < 0 || !run_loader(n))
-		return false;
-	if (!image_seal(n->image_fd) || !image_seal(n->secrets_fd)) {
-		fprintf(stderr, "portcullis: the configuration cannot be sealed: %m\n");
-		return false;
-	}
-	n->config = image_map(IMAGE_CONFIG, n->image_fd);
-	if (!n->config)
-		fprintf(stderr, "portcullis: the configuration cannot be mapped: %m\n");
-	return n->config != NULL;
 }
 
 /* ---- Starting ---- */
@@ -85,34 +52,26 @@ static int open_schedstat(pid_t pid)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
+/* It is told at once what to serve with; it does so when it has come so far. */
 static pid_t start_worker(struct child *c)
 {
 	struct node *n = c->node;
-	unsigned each = n->config->listeners.n;
-	int fds[WORKER_LISTENERS - SPAWN_FIRST + 64], control[2];
+	const struct control_message commit = {.what = CONTROL_COMMIT};
+	int fds[WORKER_FDS], control[2];
 	char slot[16], workers[16], uid[16];
 	const char *const argv[] = {"portcullis-worker", "role-worker", slot, workers, uid, NULL};
 	pid_t pid;
 
-	if (each > 64 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, control) < 0)
+	if (!node_pair(control))
 		return -1;
 	fds[WORKER_CONTROL - SPAWN_FIRST] = control[1];
-	fds[WORKER_IMAGE - SPAWN_FIRST] = n->image_fd;
-	fds[WORKER_SECRETS - SPAWN_FIRST] = n->secrets_fd;
 	fds[WORKER_SHARED - SPAWN_FIRST] = n->shared_fd;
 	fds[WORKER_WORDS - SPAWN_FIRST] = n->words_fd;
-	fds[WORKER_WAF - SPAWN_FIRST] = n->waf_fd;
 	fds[WORKER_LOG - SPAWN_FIRST] = n->logs[c->slot][0];
-	fds[WORKER_COUNTRY - SPAWN_FIRST] = n->country_fd;
-	fds[WORKER_ASN - SPAWN_FIRST] = n->asn_fd;
-	fds[WORKER_LANE_SMALL - SPAWN_FIRST] = n->config->waf_used ? n->lanes[c->slot][WAF_SMALL][0] : -1;
-	fds[WORKER_LANE_BIG - SPAWN_FIRST] = n->config->waf_used ? n->lanes[c->slot][WAF_BIG][0] : -1;
-	for (unsigned i = 0; i < each; i++)
-		fds[WORKER_LISTENERS - SPAWN_FIRST + (int)i] = n->listeners[c->slot * each + i];
 	snprintf(slot, sizeof slot, "%u", c->slot);
 	snprintf(workers, sizeof workers, "%u", n->workers);
 	snprintf(uid, sizeof uid, "%u", uid_of(n, ROLE_WORKER));
-	pid = spawn(self, argv, fds, (unsigned)(WORKER_LISTENERS - SPAWN_FIRST) + each);
+	pid = spawn(self, argv, fds, WORKER_FDS);
 	close(control[1]);
 	if (pid < 0) {
 		close(control[0]);
@@ -120,6 +79,8 @@ static pid_t start_worker(struct child *c)
 	}
 	c->report.fd = control[0];
 	c->schedstat = open_schedstat(pid);
+	if (!release_give(n, n->now, c, false) || !control_send(control[0], &commit, NULL, 0))
+		log_error("worker %u cannot be told what to serve with: %m", c->slot);
 	return pid;
 }
 
@@ -161,15 +122,15 @@ static pid_t start_zygote(struct child *c)
 
 	if (!find_inspector(path) || pipe2(ready, O_CLOEXEC) < 0)
 		return -1;
-	fds[ZYGOTE_RULES - SPAWN_FIRST] = n->plan_fd;
-	fds[ZYGOTE_SHARED - SPAWN_FIRST] = n->waf_fd;
+	fds[ZYGOTE_RULES - SPAWN_FIRST] = c->queue->plan_fd;
+	fds[ZYGOTE_SHARED - SPAWN_FIRST] = c->queue->waf_fd;
 	fds[ZYGOTE_LOG - SPAWN_FIRST] = n->logs[n->workers][0];
 	fds[ZYGOTE_READY - SPAWN_FIRST] = ready[1];
 	for (unsigned w = 0; w < n->workers; w++)
 		for (unsigned lane = 0; lane < WAF_LANES; lane++) {
 			used += (size_t)snprintf(lanes + used, sizeof lanes - used, "%s%u", used ? "," : "",
 						 SPAWN_FIRST + fds_n);
-			fds[fds_n++] = n->lanes[w][lane][1];
+			fds[fds_n++] = c->queue->lanes[w][lane][1];
 		}
 	const struct {
 		const char *option;
@@ -206,6 +167,8 @@ static pid_t start_zygote(struct child *c)
 void child_init(struct node *n, struct child *c, enum role role, unsigned slot)
 {
 	*c = (struct child){.node = n, .role = role, .slot = slot, .report = {.fd = -1}, .schedstat = -1};
+	timer_init(&c->again, node_start_again);
+	timer_init(&c->orphaned, worker_adopt);
 }
 
 bool child_start(struct child *c)

@@ -1,9 +1,11 @@
-/* node.h -- what the supervisor owns: descriptors, shared memory, children. */
+/* node.h -- what the supervisor owns: generations, descriptors, shared memory, children. */
 #ifndef PORTCULLIS_PROC_NODE_H
 #define PORTCULLIS_PROC_NODE_H
 
+#include "gateway/base/buf.h"
 #include "gateway/config/config.h"
 #include "gateway/loop/loop.h"
+#include "gateway/proc/control.h"
 #include "gateway/proc/shared.h"
 #include "rules/waf.h"
 
@@ -13,12 +15,15 @@ struct child {
 	struct node *node;
 	enum role role;
 	unsigned slot;         /* of a worker */
+	struct queue *queue;   /* of a zygote */
 	pid_t pid;             /* 0: not running */
 	bool ready;
 	int64_t started_ms;
 	unsigned failures;     /* in a row: how long to wait before the next start */
 	struct watch report;   /* a worker's control socket, the zygote's ready pipe */
 	struct timer again;
+	struct timer orphaned; /* of a worker: its slot has had nobody for too long */
+	struct child *adopter; /* who accepts for its slot meanwhile */
 	int schedstat;         /* a worker's, of /proc, or -1 */
 	int64_t beat_us;       /* a worker's beat as last seen, */
 	int64_t queued_us;     /* how long it had waited for a core by then, */
@@ -27,45 +32,133 @@ struct child {
 	unsigned said_n;
 };
 
+/* An inspection queue: one loaded set of rules, its zygote, and the lanes of all workers.  Generations with
+ * the same rules share it. */
+struct queue {
+	struct list link;      /* in node->leaving, once no generation needs it any more */
+	int waf_fd, plan_fd;
+	int (*lanes)[WAF_LANES][2]; /* by worker: near and far end; NULL: given away */
+	struct slice plan;     /* packed, ours */
+	char rules_hash[65];
+	struct child zygote;
+	unsigned held;
+};
+
+/* A generation, as the supervisor keeps it for workers that start. */
+struct release {
+	unsigned slot;         /* of its images */
+	int image_fd, secrets_fd, country_fd, asn_fd;
+	const struct config *config; /* mapped */
+	int *listeners;        /* workers x config->listeners.n */
+	struct queue *queue;   /* NULL: nobody inspects */
+};
+
 struct node {
 	const char *config_path;
-	const struct config *config;
+	const struct config *config; /* of the release in force */
+	struct release *now;         /* in force */
 	struct loop *loop;
 	unsigned workers, inspectors;
+	unsigned next_slot;    /* of images */
 	bool root;             /* roles get uids of their own */
 	bool serving;          /* READY has been said */
 	bool stopping;
 	int status;            /* exit status of the gateway */
 
-	int image_fd, secrets_fd, shared_fd, words_fd, waf_fd, country_fd, asn_fd, plan_fd;
+	int shared_fd, words_fd;
 	struct shared *shared;
-	int *listeners;        /* workers x config->listeners.n */
 	int outputs[3];        /* by enum log_stream */
-	int (*lanes)[WAF_LANES][2];  /* by worker: near and far end */
 	int (*logs)[2];        /* by writer: workers, then zygote, then supervisor: near and far end */
 
-	struct child logger, zygote;
+	struct child logger;
 	struct child *worker;
-	struct watch signals;
+	struct list leaving;   /* queues whose last requests are under way */
+	struct reload *reload; /* one in progress, or NULL */
+	bool reload_again;     /* asked for while one was in progress */
+	struct watch signals, door;
 	struct timer watchdog, deadline;
 	int64_t watched_us;    /* when the workers' beats were last looked at */
 };
 
+/* ---- release.c: generations ---- */
+
+/* Start the loader on a new release; what it finds goes to `findings`.  Its pid, or -1. */
+pid_t release_load(struct node *n, struct release *r, int findings);
+/* The loader has ended well: seal and map the image.  `beside`: the release in force, or NULL.  False after a
+ * line was put into `why`. */
+bool release_map(struct release *r, const struct release *beside, char *why, size_t room);
+/* Find or make its listeners and its queue. */
+bool release_open(struct node *n, struct release *r, const struct release *beside, char *why, size_t room);
+void release_init(struct node *n, struct release *r);
+void release_close(struct node *n, struct release *r);
+/* Send it to a worker to be prepared.  `keep_queue`: the worker has that queue already. */
+bool release_give(const struct node *n, const struct release *r, const struct child *worker, bool keep_queue);
+
+/* The listeners of a worker's slot, for another to accept through meanwhile. */
+bool release_lend(const struct node *n, const struct release *r, unsigned slot, const struct child *to);
+
+/* ---- queue.c ---- */
+
+/* The queue of `beside` where it is the same rules, or a new one whose zygote is to be started. NULL: no memory. */
+struct queue *queue_of(struct node *n, const struct config *c, struct queue *beside);
+void queue_drop(struct node *n, struct queue *q);
+/* Its zygote has ended and nobody needs it. */
+void queue_free(struct queue *q);
+
 /* ---- sockets.c: descriptors that outlive every child ---- */
 
-/* One socket per worker and listener; false after a line on stderr that names the address. */
-bool node_open_listeners(struct node *n);
+/* One socket per worker and listener: those of `beside` at the same address again.  False after a line. */
+bool node_open_listeners(struct node *n, struct release *r, const struct release *beside, char *why, size_t room);
 bool node_open_logs(struct node *n);
 bool node_open_shared(struct node *n);
-bool node_open_places(struct node *n);
+/* A memory file of `size` zero bytes, sealable; or -1. */
+int node_memory(const char *name, size_t size);
+/* A SOCK_SEQPACKET pair with room. */
+bool node_pair(int ends[2]);
 
 /* ---- children.c ---- */
 
-/* Run the loader and map its image; false after its findings were printed. */
-bool node_load(struct node *n);
 void child_init(struct node *n, struct child *c, enum role role, unsigned slot);
 bool child_start(struct child *c);
 /* It is gone: tidy up what it shared.  Returns how long to wait before the next start, ms. */
 int64_t child_ended(struct child *c);
+
+/* ---- supervisor.c ---- */
+
+void node_start_child(struct child *c);
+/* Of child->again. */
+void node_start_again(struct timer *t);
+
+/* ---- workers.c ---- */
+
+/* Of node->watchdog: replaces those whose loop has not turned for two seconds, and starts itself again. */
+void workers_watch(struct timer *t);
+/* Of child->orphaned: has a sibling accept for its slot. */
+void worker_adopt(struct timer *t);
+/* It has died; soon somebody else must accept for it, and for those for whom it did. */
+void worker_is_gone(struct child *worker);
+/* It serves again. */
+void worker_is_back(struct child *worker);
+
+/* ---- door.c ---- */
+
+/* Without it the gateway serves all the same; that is warned of. */
+void door_open(struct node *n);
+void door_close(struct node *n);
+
+/* ---- reload.c ---- */
+
+/* Begin, or note that it is wanted once more.  `requester`: a socket that is told what happens, or -1. */
+void reload_begin(struct node *n, int requester);
+/* True when `pid` was the loader of a reload. */
+bool reload_child_ended(struct node *n, pid_t pid, int status);
+/* A worker spoke, or died (m NULL). */
+void reload_worker(struct node *n, struct child *worker, const struct control_message *m);
+/* The zygote of its new rules: READY (why NULL), or what is wrong. */
+void reload_rules(struct node *n, struct queue *q, const char *why);
+/* The queue of new rules whose zygote is loading them; NULL: none. */
+struct queue *reload_queue(const struct node *n);
+/* The gateway stops. */
+void reload_cancel(struct node *n);
 
 #endif

@@ -25,8 +25,8 @@ int role_main(int argc, char **argv)
 	/* Ctrl-C reaches the whole group; the supervisor decides what it means. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
-	if (argc == 3 && strcmp(argv[1], "role-loader") == 0)
-		return loader_main(argv[2]);
+	if (argc == 4 && strcmp(argv[1], "role-loader") == 0 && number(argv[3], &a))
+		return loader_main(argv[2], a);
 	if (argc == 5 && strcmp(argv[1], "role-logger") == 0 && number(argv[2], &a) && number(argv[3], &b) &&
 	    number(argv[4], &uid))
 		return logger_main(a, b, (uid_t)uid);

@@ -25,29 +25,19 @@ struct shared {
 	struct proxy_guard guards[]; /* one per worker */
 };
 
-/* The descriptors of a worker, in order from SPAWN_FIRST on; its listeners follow. */
-enum worker_fd {
-	WORKER_CONTROL = 3,
-	WORKER_IMAGE,
-	WORKER_SECRETS,
-	WORKER_SHARED,
-	WORKER_WORDS,
-	WORKER_WAF,
-	WORKER_LOG,
-	WORKER_COUNTRY,
-	WORKER_ASN,
-	WORKER_LANE_SMALL,
-	WORKER_LANE_BIG,
-	WORKER_LISTENERS
-};
+/* The descriptors of a worker, in order from SPAWN_FIRST on.  What belongs to a generation comes by its
+ * control socket. */
+enum worker_fd { WORKER_CONTROL = 3, WORKER_SHARED, WORKER_WORDS, WORKER_LOG, WORKER_FDS = 4 };
 
 /* The descriptors of the logger: outputs, then its ends of the writers' sockets. */
 enum logger_fd { LOGGER_ERRORS = 3, LOGGER_REQUESTS, LOGGER_WAF, LOGGER_INPUTS };
 
-/* One byte each on a worker's control socket. */
-enum control { CONTROL_READY = 'R', CONTROL_DRAIN = 'D' };
 
-int loader_main(const char *config_path);
+/* The descriptors of the loader: memory files to fill, and where it says what is wrong. */
+enum loader_fd { LOADER_IMAGE = 3, LOADER_SECRETS, LOADER_COUNTRY, LOADER_ASN, LOADER_FINDINGS, LOADER_FDS = 5 };
+
+/* `slot`: of the addresses at which its images are built. */
+int loader_main(const char *config_path, unsigned slot);
 /* Of its inputs the first are workers; the others may only speak of errors. */
 int logger_main(unsigned workers, unsigned inputs, uid_t uid);
 int worker_main(unsigned slot, unsigned workers, uid_t uid);

@@ -1,4 +1,4 @@
-/* sockets.c -- listeners, log outputs, lanes and shared memory: made once, kept by the supervisor. */
+/* sockets.c -- listeners, log outputs and shared memory: made and kept by the supervisor. */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -15,8 +15,6 @@
 #include "gateway/proc/activation.h"
 #include "gateway/proc/node.h"
 #include "gateway/proc/spawn.h"
-#include "geoip/geoip.h"
-#include "rules/plan.h"
 
 enum { BACKLOG = 4096, WORDS = 1 << 20, SOCKET_ROOM = 2 << 20 };
 
@@ -76,27 +74,57 @@ static int open_slot(const struct config_listener *l, unsigned worker)
 	return worker == 0 && !free_to_take(l) ? -1 : open_listener(l, true);
 }
 
-bool node_open_listeners(struct node *n)
+/* The same address in the release in force: its sockets go on, with whoever waits in their backlogs. */
+static const int *sockets_of(const struct node *n, const struct release *beside, const struct config_listener *l, int *found)
 {
-	const struct config_listener *ls = n->config->listeners.at;
-	unsigned each = n->config->listeners.n;
+	const struct config_listener *ls = beside ? beside->config->listeners.at : NULL;
+	unsigned each = beside ? beside->config->listeners.n : 0;
 
-	n->listeners = calloc((size_t)n->workers * each, sizeof *n->listeners);
-	if (!n->listeners)
+	for (unsigned i = 0; i < each; i++) {
+		if (addr_compare(&ls[i].address, &l->address) != 0 || ls[i].port != l->port)
+			continue;
+		for (unsigned w = 0; w < n->workers; w++)
+			found[w] = beside->listeners[w * each + i];
+		return found;
+	}
+	return NULL;
+}
+
+static bool take_address(struct node *n, struct release *r, unsigned i, const struct release *beside)
+{
+	const struct config_listener *l = (const struct config_listener *)r->config->listeners.at + i;
+	unsigned each = r->config->listeners.n;
+	int found[SHARED_WORKERS];
+	const int *old = sockets_of(n, beside, l, found);
+
+	for (unsigned w = 0; w < n->workers; w++) {
+		int fd = old ? fcntl(old[w], F_DUPFD_CLOEXEC, SPAWN_FIRST) : open_slot(l, w);
+
+		if (fd < 0)
+			return false;
+		r->listeners[w * each + i] = fd;
+	}
+	return true;
+}
+
+bool node_open_listeners(struct node *n, struct release *r, const struct release *beside, char *why, size_t room)
+{
+	const struct config_listener *ls = r->config->listeners.at;
+	unsigned each = r->config->listeners.n;
+
+	r->listeners = malloc((size_t)n->workers * each * sizeof *r->listeners + 1);
+	if (!r->listeners)
 		return false;
+	memset(r->listeners, 0xff, (size_t)n->workers * each * sizeof *r->listeners);
 	for (unsigned i = 0; i < each; i++)
-		for (unsigned w = 0; w < n->workers; w++) {
-			int fd = open_slot(&ls[i], w);
-
-			if (fd < 0) {
-				fprintf(stderr, "%s:%u:%u: error: cannot listen on %.*s: %s\n", ls[i].head.place.file,
-					ls[i].head.place.line, ls[i].head.place.column, SLICE_F(ls[i].address_text),
-					errno == EADDRINUSE ? "the address is in use; stop what uses it (ss -ltnp shows it)"
-							    : strerror(errno));
-				return false;
-			}
-			n->listeners[w * each + i] = fd;
+		if (!take_address(n, r, i, beside)) {
+			snprintf(why, room, "%s:%u:%u: error: cannot listen on %.*s: %s", ls[i].head.place.file,
+				 ls[i].head.place.line, ls[i].head.place.column, SLICE_F(ls[i].address_text),
+				 errno == EADDRINUSE ? "the address is in use; stop what uses it (ss -ltnp shows it)"
+						     : strerror(errno));
+			return false;
 		}
+	why[0] = 0; /* it says so itself */
 	return activation_end();
 }
 
@@ -113,7 +141,7 @@ static int open_output(struct slice where)
 	return open(where.at, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
 }
 
-static bool pair(int ends[2])
+bool node_pair(int ends[2])
 {
 	int room = SOCKET_ROOM;
 
@@ -145,14 +173,14 @@ bool node_open_logs(struct node *n)
 	if (!n->logs)
 		return false;
 	for (unsigned i = 0; i < n->workers + 2; i++)
-		if (!pair(n->logs[i]))
+		if (!node_pair(n->logs[i]))
 			return false;
 	return true;
 }
 
 /* ---- Shared memory ---- */
 
-static int memory(const char *name, size_t size)
+int node_memory(const char *name, size_t size)
 {
 	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
@@ -163,47 +191,12 @@ static int memory(const char *name, size_t size)
 	return -1;
 }
 
-static bool pack_plan(struct node *n)
-{
-	const struct config_ruleset *sets = n->config->rulesets.at;
-	struct plan *plan = calloc(1, sizeof *plan);
-	struct buf out;
-	bool packed;
-
-	if (!plan)
-		return false;
-	plan->recycle_jobs = (uint32_t)n->config->waf.recycle_jobs;
-	plan->rulesets_n = n->config->rulesets.n < PLAN_RULESETS ? n->config->rulesets.n : PLAN_RULESETS;
-	for (unsigned i = 0; i < plan->rulesets_n; i++) {
-		struct plan_ruleset *to = &plan->rulesets[i];
-		const struct slice *before = sets[i].before.at;
-
-		to->name = sets[i].head.key;
-		to->path = sets[i].path;
-		to->setup = sets[i].setup;
-		to->before_n = sets[i].before.n < PLAN_BEFORE ? sets[i].before.n : PLAN_BEFORE;
-		for (unsigned k = 0; k < to->before_n; k++)
-			to->before[k] = before[k];
-		to->arguments = (uint32_t)n->config->waf.arguments;
-		to->json_depth = (uint32_t)n->config->waf.json_depth;
-		to->parts = (uint32_t)n->config->waf.parts;
-		to->body_max = (uint64_t)n->config->client.body;
-	}
-	buf_init(&out, NULL);
-	packed = plan_pack(&out, plan);
-	n->plan_fd = packed ? memory("portcullis-rules", buf_len(&out)) : -1;
-	packed = n->plan_fd >= 0 && pwrite(n->plan_fd, out.at + out.start, buf_len(&out), 0) == (ssize_t)buf_len(&out);
-	buf_done(&out);
-	free(plan);
-	return packed;
-}
-
 bool node_open_shared(struct node *n)
 {
 	size_t size = sizeof(struct shared) + n->workers * sizeof(struct proxy_guard);
 
-	n->shared_fd = memory("portcullis-shared", size);
-	n->words_fd = memory("portcullis-words", words_size(WORDS));
+	n->shared_fd = node_memory("portcullis-shared", size);
+	n->words_fd = node_memory("portcullis-words", words_size(WORDS));
 	if (n->shared_fd < 0 || n->words_fd < 0)
 		return false;
 	n->shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, n->shared_fd, 0);
@@ -213,47 +206,5 @@ bool node_open_shared(struct node *n)
 	if (getrandom(n->shared->tickets.key[0], TLS_TICKET_BYTES, 0) != TLS_TICKET_BYTES)
 		return false;
 	hash_seed_random(&n->shared->guard_seed);
-	n->lanes = calloc(n->workers, sizeof *n->lanes);
-	if (!n->lanes)
-		return false;
-	if (!n->config->waf_used)
-		return true;
-	n->waf_fd = memory("portcullis-waf", sizeof(struct waf_shared));
-	if (n->waf_fd < 0 || !pack_plan(n))
-		return false;
-	for (unsigned w = 0; w < n->workers; w++)
-		for (unsigned lane = 0; lane < WAF_LANES; lane++)
-			if (!pair(n->lanes[w][lane]))
-				return false;
 	return true;
-}
-
-/* ---- Places ---- */
-
-static bool open_database(struct node *n, struct slice path, int *fd)
-{
-	struct fail f = {0};
-	bool refuse = n->config->geoip.missing == CONFIG_GEOIP_REFUSE, good;
-
-	*fd = -1;
-	if (!path.len)
-		return true;
-	*fd = geoip_seal(path.at, &f, (struct place){0});
-	good = *fd >= 0 && geoip_check(*fd, path.at, &f, (struct place){0});
-	if (!good) {
-		fail_print(&f, stderr, false);
-		if (*fd >= 0)
-			close(*fd);
-		*fd = -1;
-		if (!refuse)
-			fprintf(stderr, "portcullis: places are unknown until the database is replaced (geoip: missing: degrade)\n");
-	}
-	fail_done(&f);
-	return good || !refuse;
-}
-
-bool node_open_places(struct node *n)
-{
-	return open_database(n, n->config->geoip.country, &n->country_fd) &&
-	       open_database(n, n->config->geoip.asn, &n->asn_fd);
 }

@@ -1,6 +1,7 @@
 /* supervisor.c -- starts the others, restarts what dies, ends them in order.
  *
- * It parses no byte that came from a network. */
+ * It parses no byte that came from a network.  Going from one generation to the
+ * next is reload.c's. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,11 +19,10 @@
 #include "gateway/proc/proc.h"
 #include "gateway/proc/spawn.h"
 
-enum { WATCHDOG_MS = 250, SILENT_US = 2000000, FIRST_TRIES = 3, KILL_AFTER_MS = 2000 };
+enum { FIRST_TRIES = 3, KILL_AFTER_MS = 2000 };
 
 static const char *const role_names[] = {"logger", "zygote", "worker"};
 
-static void start(struct child *c);
 static void give_up(struct node *n);
 
 /* ---- Coming up ---- */
@@ -31,17 +31,21 @@ static void start_workers(struct node *n)
 {
 	for (unsigned i = 0; i < n->workers; i++)
 		if (!n->worker[i].pid)
-			start(&n->worker[i]);
+			node_start_child(&n->worker[i]);
 }
 
 static void look_if_serving(struct node *n)
 {
+	static const struct control_message try = {.what = CONTROL_TRY};
+
 	if (n->serving || n->stopping)
 		return;
 	for (unsigned i = 0; i < n->workers; i++)
 		if (!n->worker[i].ready)
 			return;
 	n->serving = true;
+	control_send(n->worker[0].report.fd, &try, NULL, 0);
+	door_open(n);
 	printf("READY\n");
 	fflush(stdout);
 	notify_ready("%u workers serve", n->workers);
@@ -50,16 +54,30 @@ static void look_if_serving(struct node *n)
 static void worker_said(struct watch *w, unsigned what)
 {
 	struct child *c = LIST_OF(w, struct child, report);
-	char said;
+	struct control_message m;
+	int fds[CONTROL_FDS];
+	unsigned fds_n;
 
 	(void)what;
-	switch (recv(w->fd, &said, 1, MSG_DONTWAIT)) {
+	switch (control_receive(w->fd, &m, fds, &fds_n)) {
 	case 1:
-		if (said == CONTROL_READY)
+		if (m.what == CONTROL_COMMITTED && !c->ready) {
 			c->ready = true;
+			worker_is_back(c);
+		}
+		if (m.what == CONTROL_REFUSED && !c->ready) {
+			log_error("worker %u cannot serve: %s", c->slot, m.text);
+			kill(c->pid, SIGKILL);
+		}
+		/* At the start there is nothing to go back to. */
+		if (m.what == CONTROL_UNSAFE && !c->node->reload)
+			log_error("protection: %s", m.text);
+		reload_worker(c->node, c, &m);
 		look_if_serving(c->node);
+		for (unsigned i = 0; i < fds_n; i++)
+			close(fds[i]);
 		break;
-	case 0:
+	case -1:
 		watch_remove(w);
 		break;
 	default:
@@ -82,23 +100,26 @@ static void zygote_said(struct watch *w, unsigned what)
 	if (got > 0 && !strchr(c->said, '\n') && c->said_n < sizeof c->said - 1)
 		return;
 	watch_remove(w);
-	if (strncmp(c->said, "READY", 5) == 0) {
+	c->said[strcspn(c->said, "\n")] = 0;
+	if (strcmp(c->said, "READY") == 0) {
 		c->ready = true;
 		start_workers(n);
-		return;
+		reload_rules(n, c->queue, NULL);
+	} else if (c->queue != n->now->queue) {
+		reload_rules(n, c->queue, c->said_n ? c->said : "the zygote died of them");
+	} else if (c->said_n) {
+		log_error("the rules cannot be loaded: %s", c->said);
+		if (!n->serving)
+			give_up(n);
 	}
-	if (c->said_n)
-		log_error("the rules cannot be loaded: %.*s", (int)strcspn(c->said, "\n"), c->said);
-	if (!n->serving && c->said_n)
-		give_up(n);
 }
 
-static void again(struct timer *t)
+void node_start_again(struct timer *t)
 {
-	start(LIST_OF(t, struct child, again));
+	node_start_child(LIST_OF(t, struct child, again));
 }
 
-static void start(struct child *c)
+void node_start_child(struct child *c)
 {
 	struct node *n = c->node;
 	int fd;
@@ -128,14 +149,28 @@ static bool workers_left(const struct node *n)
 	return false;
 }
 
+/* True when there was one. */
+static bool end_zygotes(struct node *n, int how)
+{
+	bool any = n->now && n->now->queue && n->now->queue->zygote.pid;
+
+	if (any)
+		kill(n->now->queue->zygote.pid, how);
+	LIST_EACH(link, &n->leaving) {
+		any = true;
+		kill(LIST_OF(link, struct queue, link)->zygote.pid, how);
+	}
+	return any;
+}
+
 /* Workers first, then what they need, the logger last: what they said is still written. */
 static void go_down(struct node *n)
 {
 	if (workers_left(n))
 		return;
-	if (n->zygote.pid)
-		kill(n->zygote.pid, SIGTERM);
-	else if (n->logger.pid)
+	if (end_zygotes(n, SIGTERM))
+		return;
+	if (n->logger.pid)
 		kill(n->logger.pid, SIGTERM);
 	else
 		loop_stop(n->loop);
@@ -147,8 +182,7 @@ static void kill_servants(struct node *n)
 	for (unsigned i = 0; i < n->workers; i++)
 		if (n->worker[i].pid)
 			kill(n->worker[i].pid, SIGKILL);
-	if (n->zygote.pid)
-		kill(n->zygote.pid, SIGKILL);
+	end_zygotes(n, SIGKILL);
 }
 
 static void kill_all(struct node *n)
@@ -178,7 +212,7 @@ static void out_of_patience(struct timer *t)
 
 static void stop(struct node *n)
 {
-	char drain = CONTROL_DRAIN;
+	const struct control_message drain = {.what = CONTROL_DRAIN};
 
 	if (n->stopping) {
 		kill_all(n);
@@ -187,17 +221,23 @@ static void stop(struct node *n)
 	log_info("stopping: no new connections, requests have %lld ms to end", (long long)n->config->processes.drain_ms);
 	n->stopping = true;
 	notify_stopping(n->config->processes.drain_ms + 2 * KILL_AFTER_MS);
-	for (unsigned i = 0; i < n->workers * n->config->listeners.n; i++)
-		close(n->listeners[i]);
+	door_close(n);
+	reload_cancel(n);
+	for (unsigned i = 0; i < n->workers * n->config->listeners.n; i++) {
+		close(n->now->listeners[i]);
+		n->now->listeners[i] = -1;
+	}
 	timer_start(n->loop, &n->deadline, n->config->processes.drain_ms + KILL_AFTER_MS);
 	for (unsigned i = 0; i < n->workers; i++) {
 		struct child *c = &n->worker[i];
 
 		timer_stop(&c->again);
-		if (c->pid && (c->report.fd < 0 || send(c->report.fd, &drain, 1, MSG_NOSIGNAL) != 1))
+		timer_stop(&c->orphaned);
+		if (c->pid && (c->report.fd < 0 || !control_send(c->report.fd, &drain, NULL, 0)))
 			kill(c->pid, SIGTERM);
 	}
-	timer_stop(&n->zygote.again);
+	if (n->now->queue)
+		timer_stop(&n->now->queue->zygote.again);
 	timer_stop(&n->logger.again);
 	go_down(n);
 }
@@ -208,8 +248,8 @@ static struct child *child_of(struct node *n, pid_t pid)
 {
 	if (n->logger.pid == pid)
 		return &n->logger;
-	if (n->zygote.pid == pid)
-		return &n->zygote;
+	if (n->now->queue && n->now->queue->zygote.pid == pid)
+		return &n->now->queue->zygote;
 	for (unsigned i = 0; i < n->workers; i++)
 		if (n->worker[i].pid == pid)
 			return &n->worker[i];
@@ -227,8 +267,11 @@ static void ended(struct node *n, struct child *c, int status)
 	wait = child_ended(c);
 	if (n->stopping)
 		return;
-	if (c->role == ROLE_WORKER)
+	if (c->role == ROLE_WORKER) {
+		reload_worker(n, c, NULL);
+		worker_is_gone(c);
 		snprintf(slot, sizeof slot, " %u", c->slot);
+	}
 	log_error("the %s%s %s %d; it is started again in %lld ms", role_names[c->role], slot,
 		  WIFSIGNALED(status) ? "was ended by signal" : "ended with status",
 		  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), (long long)wait);
@@ -238,6 +281,31 @@ static void ended(struct node *n, struct child *c, int status)
 		return;
 	}
 	timer_start(n->loop, &c->again, wait);
+}
+
+/* The zygote of a queue that nothing holds any more, or of one that is not in force yet. */
+static bool zygote_left(struct node *n, pid_t pid)
+{
+	struct queue *next = reload_queue(n);
+
+	LIST_EACH_SAFE(link, &n->leaving) {
+		struct queue *q = LIST_OF(link, struct queue, link);
+
+		if (q->zygote.pid != pid)
+			continue;
+		child_ended(&q->zygote);
+		queue_free(q);
+		return true;
+	}
+	if (!next || next->zygote.pid != pid)
+		return false;
+	if (next->zygote.report.loop)
+		zygote_said(&next->zygote.report, LOOP_READ);
+	if (reload_queue(n) == next) {
+		child_ended(&next->zygote);
+		reload_rules(n, next, "the zygote died");
+	}
+	return true;
 }
 
 static void reap(struct node *n)
@@ -250,6 +318,8 @@ static void reap(struct node *n)
 
 		if (c)
 			ended(n, c, status);
+		else if (!zygote_left(n, pid))
+			reload_child_ended(n, pid, status);
 	}
 	if (n->stopping)
 		go_down(n);
@@ -265,64 +335,9 @@ static void signalled(struct watch *w, unsigned what)
 		if (info.ssi_signo == SIGCHLD)
 			reap(n);
 		else if (info.ssi_signo == SIGHUP)
-			log_warn("reload is not in this version; restart to read the configuration again");
+			reload_begin(n, -1);
 		else
 			stop(n);
-	}
-}
-
-/* How long a process has stood ready to run and without a core, us since it was started, from its
- * schedstat; 0 where the kernel does not say. */
-static int64_t queued_us(int schedstat)
-{
-	char text[80];
-	unsigned long long ran_ns, queued_ns;
-	ssize_t n = schedstat < 0 ? -1 : pread(schedstat, text, sizeof text - 1, 0);
-
-	if (n <= 0)
-		return 0;
-	text[n] = 0;
-	return sscanf(text, "%llu %llu", &ran_ns, &queued_ns) == 2 ? (int64_t)(queued_ns / 1000) : 0;
-}
-
-/* One look at a worker.  Its silence is what we saw of it, less what it waited for a core: who is starved
- * is not helped by being killed, and after a pause of the whole machine everybody has been silent. */
-static void look_at(struct child *c, int64_t beat_us, int64_t passed_us)
-{
-	int64_t queued = queued_us(c->schedstat), starved = queued - c->queued_us;
-
-	if (passed_us > 2 * WATCHDOG_MS * 1000)
-		passed_us = 2 * WATCHDOG_MS * 1000;
-	if (beat_us != c->beat_us)
-		c->silent_us = 0;
-	else if (starved < passed_us)
-		c->silent_us += passed_us - starved;
-	c->beat_us = beat_us;
-	c->queued_us = queued;
-}
-
-/* A worker whose loop has not turned for two seconds serves nobody. */
-static void watch_over(struct timer *t)
-{
-	struct node *n = LIST_OF(t, struct node, watchdog);
-	int64_t passed_us = loop_us(n->loop) - n->watched_us;
-
-	n->watched_us = loop_us(n->loop);
-	timer_start(n->loop, t, WATCHDOG_MS);
-	notify_alive(n->watched_us);
-	for (unsigned i = 0; i < n->workers; i++) {
-		struct child *c = &n->worker[i];
-		int64_t beat_us = n->shared->cells[i].beat_us;
-
-		if (!c->pid || !beat_us)
-			continue;
-		look_at(c, beat_us, passed_us);
-		if (c->silent_us < SILENT_US)
-			continue;
-		log_error("worker %u has been silent for two seconds and is replaced", i);
-		c->silent_us = 0;
-		n->shared->cells[i].beat_us = 0;
-		kill(c->pid, SIGKILL);
 	}
 }
 
@@ -357,43 +372,59 @@ static void count_processes(struct node *n)
 	n->inspectors = (unsigned)(inspectors > WAF_INSPECTORS ? WAF_INSPECTORS : inspectors);
 }
 
+/* The first generation: what is wrong with it ends the start. */
+static bool load(struct node *n)
+{
+	int status;
+	pid_t pid;
+
+	n->now = calloc(1, sizeof *n->now);
+	if (!n->now)
+		return false;
+	release_init(n, n->now);
+	pid = release_load(n, n->now, STDERR_FILENO);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return false;
+	if (WIFSIGNALED(status))
+		fprintf(stderr, "portcullis: the loader was ended by signal %d\n", WTERMSIG(status));
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 static bool prepare(struct node *n)
 {
-	if (!node_load(n))
+	char why[1024] = "no memory or descriptors to begin with";
+
+	if (!load(n))
 		return false;
+	if (!release_map(n->now, NULL, why, sizeof why))
+		goto no;
+	n->config = n->now->config;
 	count_processes(n);
 	spawn_more_files();
 	n->worker = calloc(n->workers, sizeof *n->worker);
-	if (!n->worker || !node_open_listeners(n) || !node_open_logs(n) || !node_open_places(n))
+	if (!n->worker || !release_open(n, n->now, NULL, why, sizeof why))
+		goto no;
+	if (!node_open_logs(n))
 		return false;
-	if (!node_open_shared(n) || !catch_signals(n)) {
-		fprintf(stderr, "portcullis: no memory or descriptors to begin with: %m\n");
-		return false;
-	}
-	return true;
-}
-
-static void arm(struct child *c)
-{
-	timer_init(&c->again, again);
+	if (node_open_shared(n) && catch_signals(n))
+		return true;
+no:
+	if (why[0])
+		fprintf(stderr, "%s%s\n", strstr(why, ": error: ") ? "" : "portcullis: ", why);
+	return false;
 }
 
 static void run(struct node *n)
 {
 	log_level((enum log_level)n->config->logs.level);
 	child_init(n, &n->logger, ROLE_LOGGER, 0);
-	child_init(n, &n->zygote, ROLE_ZYGOTE, 0);
-	arm(&n->logger);
-	arm(&n->zygote);
-	for (unsigned i = 0; i < n->workers; i++) {
+	for (unsigned i = 0; i < n->workers; i++)
 		child_init(n, &n->worker[i], ROLE_WORKER, i);
-		arm(&n->worker[i]);
-	}
-	start(&n->logger);
+	node_start_child(&n->logger);
 	log_open("supervisor", n->logs[n->workers + 1][0]);
-	timer_start(n->loop, &n->watchdog, WATCHDOG_MS);
-	if (n->config->waf_used)
-		start(&n->zygote);
+	workers_watch(&n->watchdog);
+	if (n->now->queue)
+		node_start_child(&n->now->queue->zygote);
 	else
 		start_workers(n);
 	if (!n->stopping || n->logger.pid)
@@ -404,13 +435,14 @@ int supervisor_main(const char *config_path)
 {
 	static struct node n;
 
-	n = (struct node){.config_path = config_path, .waf_fd = -1, .country_fd = -1, .asn_fd = -1, .plan_fd = -1};
+	n = (struct node){.config_path = config_path};
+	list_init(&n.leaving);
 	n.root = geteuid() == 0;
 	notify_open();
 	if (!activation_open())
 		return 1;
 	n.loop = loop_new();
-	timer_init(&n.watchdog, watch_over);
+	timer_init(&n.watchdog, workers_watch);
 	timer_init(&n.deadline, out_of_patience);
 	if (!n.loop || !prepare(&n))
 		return 1;

@@ -1,44 +1,42 @@
-/* worker.c -- the process that serves: TLS, HTTP, the chain, origins. */
-#include <fcntl.h>
+/* worker.c -- the process that serves: TLS, HTTP, the chain, origins.
+ *
+ * It begins empty; what it serves with, a generation, is given to it by its
+ * control socket, at the start and at each reload in the same way. */
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "gateway/base/log.h"
-#include "gateway/config/config.h"
-#include "gateway/limit/limit.h"
-#include "gateway/proc/image.h"
+#include "gateway/proc/prepared.h"
 #include "gateway/proc/shared.h"
 #include "gateway/proc/spawn.h"
+#include "gateway/proxy/canary.h"
 #include "gateway/proxy/proxy.h"
-#include "gateway/redis/redis.h"
 #include "policies/filter.h"
-#include "rules/rules.h"
 
-enum { BEAT_MS = 250, STORE_MS = 500, CROWD = 256, CROWD_BYTES = 16 << 20 };
+enum { BEAT_MS = 250, STORE_MS = 500, LOOK_MS = 10, MAKE_US = 1000, CROWD = 256, CROWD_BYTES = 16 << 20 };
 
 static const struct filter *const filters[] = {&policy_filter, &limit_filter, &rules_filter, NULL};
 
 static struct worker {
 	unsigned slot;
 	struct loop *loop;
-	const struct config *config;
-	const struct config_secrets *secrets;
 	struct shared *shared;
 	struct proxy *proxy;
-	struct pool *pool;
-	struct redis *redis;
-	struct geoip *geoip;
-	struct budget helpers; /* of what is neither client nor origin */
+	struct prepared_plan plan;
+	struct prepared *next;    /* prepared, not committed */
+	struct prepared *current; /* the proxy's hold on it */
+	bool made, told_to_commit; /* of the next */
+	struct task making;
+	struct canary *canary;    /* on its way */
+	struct budget helpers;    /* of what is neither client nor origin */
 	struct watch control, log;
-	struct timer beat, deadline;
-	const char **rulesets;
+	struct timer beat, deadline, look;
+	unsigned looks;           /* at the store, before the first generation serves */
 } w;
 
 /* ---- Signs of life ---- */
@@ -82,6 +80,8 @@ static void beat(struct timer *t)
 	timer_start(w.loop, t, BEAT_MS);
 }
 
+/* ---- The end ---- */
+
 static void drained(struct proxy *p)
 {
 	(void)p;
@@ -100,21 +100,159 @@ static void drain(void)
 {
 	if (w.proxy->draining)
 		return;
-	timer_start(w.loop, &w.deadline, w.config->processes.drain_ms);
+	timer_start(w.loop, &w.deadline, w.current ? w.current->config->processes.drain_ms : 1);
 	proxy_drain(w.proxy, drained);
+}
+
+/* ---- Generations ---- */
+
+static void say(enum control_word word, const char *text)
+{
+	if (!control_say(WORKER_CONTROL, word, text))
+		log_error("the supervisor does not listen: %m");
+}
+
+static void forget(void)
+{
+	canary_free(w.canary);
+	w.canary = NULL;
+	task_stop(&w.making);
+	w.made = w.told_to_commit = false;
+	if (w.next) {
+		generation_retire(&w.next->generation);
+		generation_drop(&w.next->generation);
+	}
+	w.next = NULL;
+}
+
+static void refuse(struct fail *f)
+{
+	say(CONTROL_REFUSED, f->n ? f->at[0].text : "it cannot be made ready");
+	fail_done(f);
+	forget();
+}
+
+static void prepare(const struct control_message *m, const int *fds, unsigned fds_n)
+{
+	struct fail f = {0};
+
+	forget();
+	w.next = prepared_new(&w.plan, m, fds, fds_n, w.current, &f);
+	if (!w.next) {
+		refuse(&f);
+		return;
+	}
+	fail_done(&f);
+	task_start(w.loop, &w.making);
+}
+
+static void commit(void);
+
+/* A little in each turn: who is served meanwhile does not wait for it. */
+static void make_more(struct task *t)
+{
+	struct fail f = {0};
+
+	switch (generation_make(&w.next->generation, w.current ? MAKE_US : -1, &f)) {
+	case TLS_MORE_TO_MAKE:
+		task_start(w.loop, t);
+		break;
+	case TLS_NOT_MADE:
+		refuse(&f);
+		return;
+	case TLS_MADE:
+		w.made = true;
+		say(CONTROL_PREPARED, "");
+		if (w.told_to_commit)
+			commit();
+		break;
+	}
+	fail_done(&f);
+}
+
+static void commit(void)
+{
+	w.told_to_commit = w.next && !w.made;
+	if (!w.next || !w.made || w.proxy->draining)
+		return;
+	/* The first requests should be counted where the others are: give the store a moment to answer. */
+	if (!w.current && !prepared_counts(w.next) && w.looks++ < STORE_MS / LOOK_MS) {
+		timer_start(w.loop, &w.look, LOOK_MS);
+		return;
+	}
+	log_level((enum log_level)w.next->config->logs.level);
+	generation_commit(&w.next->generation);
+	w.current = w.next;
+	w.next = NULL;
+	w.made = false;
+	if (!timer_on(&w.beat))
+		beat(&w.beat);
+	say(CONTROL_COMMITTED, "");
+}
+
+static void tried(struct canary *c, const char *why)
+{
+	say(why ? CONTROL_UNSAFE : CONTROL_TRIED, why ? why : "");
+	canary_free(c);
+	w.canary = NULL;
+}
+
+/* What is about to be put into force, or what is. */
+static void try(void)
+{
+	struct prepared *p = w.next ? w.next : w.current;
+
+	canary_free(w.canary);
+	w.canary = p ? canary_new(&p->generation, tried) : NULL;
+	if (!w.canary)
+		say(CONTROL_UNSAFE, "there is no memory to try the protection");
+}
+
+static void look(struct timer *t)
+{
+	(void)t;
+	commit();
+}
+
+static void obey(const struct control_message *m, const int *fds, unsigned fds_n)
+{
+	switch ((enum control_order)m->what) {
+	case CONTROL_PREPARE:
+		prepare(m, fds, fds_n);
+		break;
+	case CONTROL_TRY:
+		try();
+		break;
+	case CONTROL_COMMIT:
+		commit();
+		break;
+	case CONTROL_FORGET:
+		forget();
+		break;
+	case CONTROL_ADOPT:
+		proxy_adopt(w.proxy, m->slot, fds, fds_n);
+		break;
+	case CONTROL_RETURN:
+		proxy_return(w.proxy, m->slot);
+		break;
+	case CONTROL_DRAIN:
+		drain();
+		break;
+	}
 }
 
 static void controlled(struct watch *watch, unsigned what)
 {
-	char c;
+	struct control_message m;
+	int fds[CONTROL_FDS];
+	unsigned n;
 
 	(void)what;
-	switch (recv(watch->fd, &c, 1, MSG_DONTWAIT)) {
+	switch (control_receive(watch->fd, &m, fds, &n)) {
 	case 1:
-		if (c == CONTROL_DRAIN)
-			drain();
+		obey(&m, fds, n);
 		break;
-	case 0:
+	case -1:
 		watch_remove(watch);
 		drain();
 		break;
@@ -132,7 +270,7 @@ static void acked(struct watch *watch, unsigned what)
 		proxy_log_acked(w.proxy, token);
 }
 
-/* ---- Making the parts ---- */
+/* ---- The process ---- */
 
 static void *map(int fd, size_t *size)
 {
@@ -146,172 +284,41 @@ static void *map(int fd, size_t *size)
 	return at == MAP_FAILED ? NULL : at;
 }
 
-static bool open_fd(int fd)
+static bool begin(unsigned workers)
 {
-	return fcntl(fd, F_GETFD) >= 0;
-}
+	size_t shared_size, words_size;
+	void *words = map(WORKER_WORDS, &words_size);
 
-static bool wake_policies(void)
-{
-	const struct config_site *sites = w.config->sites.at;
-
-	for (unsigned i = 0; i < w.config->sites.n; i++) {
-		bool seen = !sites[i].policy;
-
-		for (unsigned k = 0; k < i && !seen; k++)
-			seen = sites[k].policy == sites[i].policy;
-		if (!seen && !policy_wake(sites[i].policy))
-			return false;
-	}
-	return true;
-}
-
-static bool make_limits(void)
-{
-	struct limit_config limit = {.deadline_ms = (uint32_t)w.config->redis.deadline_ms,
-				     .local_share = (unsigned)w.config->redis.nodes};
-	size_t size;
-	void *words = map(WORKER_WORDS, &size);
-
-	if (!words || !(limit.words = words_at(words, size)))
-		return false;
-	memcpy(limit.key_secret, w.secrets->cluster_secret, sizeof limit.key_secret);
-	if (w.config->redis.present) {
-		struct redis_plan plan = {.address = w.config->redis.address,
-					  .port = w.config->redis.port,
-					  .user = w.config->redis.user,
-					  .password = w.secrets->redis_password,
-					  .database = w.config->redis.database,
-					  .deadline_ms = limit.deadline_ms,
-					  .budget = &w.helpers};
-
-		w.redis = redis_new(w.loop, &plan);
-		if (!w.redis)
-			return false;
-	}
-	limit.redis = w.redis;
-	limit_configure(&limit);
-	return true;
-}
-
-static bool make_rules(void)
-{
-	const struct config_ruleset *sets = w.config->rulesets.at;
-	struct rules_config rules = {.queue_ms = (uint32_t)w.config->waf.queue_ms,
-				     .run_ms = (uint32_t)w.config->waf.run_ms,
-				     .run_ms_per_kib = (uint32_t)w.config->waf.run_ms_per_kib,
-				     .detect_waits = w.config->logs.waf_sync,
-				     .body_max = (uint64_t)w.config->client.inspected_body};
-	size_t size;
-
-	w.rulesets = calloc(w.config->rulesets.n + 1, sizeof *w.rulesets);
-	if (!w.rulesets)
-		return false;
-	for (unsigned i = 0; i < w.config->rulesets.n; i++)
-		w.rulesets[i] = sets[i].head.key.at;
-	rules.rulesets = w.rulesets;
-	if (w.config->waf_used) {
-		struct pool_plan plan = {.worker = w.slot,
-					 .lanes = {[WAF_SMALL] = WORKER_LANE_SMALL, [WAF_BIG] = WORKER_LANE_BIG},
-					 .shared = map(WORKER_WAF, &size),
-					 .waiting_max = 4096,
-					 .budget = &w.helpers};
-
-		if (!plan.shared || !(w.pool = pool_new(w.loop, &plan)))
-			return false;
-	}
-	rules.pool = w.pool;
-	rules_configure(&rules);
-	return true;
-}
-
-static bool make_proxy(unsigned workers)
-{
-	struct fail f = {0};
-	int *listeners = calloc(w.config->listeners.n, sizeof *listeners);
-	struct proxy_plan plan = {.loop = w.loop,
-				  .config = w.config,
-				  .secrets = w.secrets,
-				  .tickets = &w.shared->tickets,
-				  .listeners = listeners,
-				  .worker = w.slot,
-				  .workers = workers,
-				  .guards = w.shared->guards,
-				  .guard_seed = w.shared->guard_seed,
-				  .geoip = w.geoip,
-				  .filters = filters};
-
-	if (!listeners)
-		return false;
-	for (unsigned i = 0; i < w.config->listeners.n; i++)
-		listeners[i] = WORKER_LISTENERS + (int)i;
-	w.proxy = proxy_new(&plan, &f);
-	for (unsigned i = 0; i < f.n; i++)
-		log_error("%s:%u: %s", f.at[i].place.file ? f.at[i].place.file : "portcullis", f.at[i].place.line,
-			  f.at[i].text);
-	fail_done(&f);
-	free(listeners);
-	return w.proxy != NULL;
-}
-
-static bool made(bool good, const char *part)
-{
-	if (!good)
-		log_error("the %s cannot be made ready: memory or descriptors are used up, or a line above says why", part);
-	return good;
-}
-
-static bool make_all(unsigned workers)
-{
-	/* Before anything is opened that could take the number of one that was not given. */
-	int country = open_fd(WORKER_COUNTRY) ? WORKER_COUNTRY : -1, asn = open_fd(WORKER_ASN) ? WORKER_ASN : -1;
-	size_t size;
-
-	w.config = image_map(IMAGE_CONFIG, WORKER_IMAGE);
-	w.secrets = image_map(IMAGE_SECRETS, WORKER_SECRETS);
-	w.shared = map(WORKER_SHARED, &size);
+	w.shared = map(WORKER_SHARED, &shared_size);
 	w.loop = loop_new();
-	if (!w.config || !w.secrets || !w.shared || !w.loop)
-		return made(false, "shared memory and event loop");
-	log_level((enum log_level)w.config->logs.level);
+	if (!w.shared || !words || !w.loop)
+		return false;
 	w.helpers.limit = 256u << 20;
-	w.geoip = geoip_open(country, asn);
-	return made(w.geoip || (country < 0 && asn < 0), "places") && made(wake_policies(), "policies") &&
-	       made(make_limits(), "limits") && made(make_rules(), "rules") && made(make_proxy(workers), "data path");
+	w.proxy = proxy_new(&(struct proxy_plan){.loop = w.loop,
+						 .tickets = &w.shared->tickets,
+						 .worker = w.slot,
+						 .workers = workers,
+						 .guards = w.shared->guards,
+						 .guard_seed = w.shared->guard_seed,
+						 .filters = filters});
+	w.plan = (struct prepared_plan){
+		.proxy = w.proxy, .words = words_at(words, words_size), .helpers = &w.helpers, .worker = w.slot};
+	return w.proxy && w.plan.words;
 }
 
-static void unmake_all(void)
+static void end(void)
 {
-	const struct config_site *sites = w.config->sites.at;
-
 	timer_stop(&w.beat);
 	timer_stop(&w.deadline);
+	timer_stop(&w.look);
+	forget();
 	proxy_free(w.proxy);
-	if (w.pool)
-		pool_free(w.pool);
-	if (w.redis)
-		redis_free(w.redis);
-	if (w.geoip)
-		geoip_close(w.geoip);
-	for (unsigned i = 0; i < w.config->sites.n; i++)
-		if (sites[i].policy)
-			policy_sleep(sites[i].policy);
 	loop_free(w.loop);
-	free(w.rulesets);
-}
-
-/* The first requests should be counted where the others are: give the store a moment to answer. */
-static void wait_for_store(void)
-{
-	int64_t until = loop_clock_us() + STORE_MS * 1000;
-
-	while (w.redis && !redis_ready(w.redis) && loop_clock_us() < until)
-		loop_turn(w.loop, 10);
 }
 
 int worker_main(unsigned slot, unsigned workers, uid_t uid)
 {
-	char role[24], ready = CONTROL_READY;
+	char role[24];
 
 	/* One thread: one arena, and room at its top is kept rather than given back and asked for again. */
 	mallopt(M_ARENA_MAX, 1);
@@ -321,25 +328,25 @@ int worker_main(unsigned slot, unsigned workers, uid_t uid)
 	log_open(role, WORKER_LOG);
 	w.slot = slot;
 	spawn_more_files();
-	if (!make_all(workers))
+	if (!begin(workers)) {
+		log_error("shared memory and event loop cannot be made ready: memory or descriptors are used up");
 		return 1;
+	}
 	if (!spawn_shed(uid, SIGTERM)) {
 		log_error("cannot become user id %u: %m; see processes.uids", (unsigned)uid);
 		return 1;
 	}
 	signal(SIGTERM, SIG_DFL);
-	wait_for_store();
 	timer_init(&w.beat, beat);
 	timer_init(&w.deadline, cut);
-	beat(&w.beat);
+	timer_init(&w.look, look);
+	task_init(&w.making, make_more);
 	if (!watch_add_level(w.loop, &w.control, WORKER_CONTROL, controlled) ||
-	    !watch_add_level(w.loop, &w.log, WORKER_LOG, acked) || !proxy_listen(w.proxy)) {
-		log_error("the event loop has no room for listeners: %m");
+	    !watch_add_level(w.loop, &w.log, WORKER_LOG, acked)) {
+		log_error("the event loop has no room: %m");
 		return 1;
 	}
-	if (send(WORKER_CONTROL, &ready, 1, MSG_NOSIGNAL) != 1)
-		return 1;
 	loop_run(w.loop);
-	unmake_all();
+	end();
 	return 0;
 }

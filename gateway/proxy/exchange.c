@@ -21,6 +21,7 @@ static void bury(struct task *t)
 	spool_done(&x->spool);
 	arena_done(&x->arena);
 	budget_give(&x->budget, sizeof *x);
+	generation_drop(x->generation);
 	mem_give(NULL, x, sizeof *x);
 }
 
@@ -102,6 +103,7 @@ struct exchange *exchange_new(struct proxy *p, struct budget *b, const struct ex
 	}
 	x->chain.filters = NULL;
 	x->proxy = p;
+	x->generation = generation_hold(p->current);
 	x->front = front;
 	x->stream = stream;
 	arena_init(&x->arena, &x->budget, ARENA_BLOCK);
@@ -199,7 +201,7 @@ static void judged(struct chain_run *run, bool stop)
 
 	(void)stop;
 	x->judged_us = loop_us(x->proxy->loop);
-	if (x->facts.waf_hits_n && !x->reported && x->proxy->config->logs.waf_sync) {
+	if (x->facts.waf_hits_n && !x->reported && x->generation->config->logs.waf_sync) {
 		x->ack_token = record_token(x->proxy);
 		if (record_waf_lines(x, x->ack_token)) {
 			x->state = EXCHANGE_REPORTING;
@@ -228,11 +230,12 @@ void proxy_log_acked(struct proxy *p, uint64_t token)
 
 void exchange_start(struct exchange *x, bool redirect)
 {
+	const struct generation *g = x->generation;
 	struct proxy *p = x->proxy;
 
 	x->expecting = x->req.expect_continue;
-	timer_start(p->loop, &x->total, p->config->client.total_ms);
-	x->site = config_site_of(p->config, x->req.host);
+	timer_start(p->loop, &x->total, g->config->client.total_ms);
+	x->site = config_site_of(g->config, x->req.host);
 	if (!x->site) {
 		exchange_refuse(x, REASON_UNKNOWN_HOST, 0, NULL);
 		return;
@@ -244,7 +247,7 @@ void exchange_start(struct exchange *x, bool redirect)
 		answer(x, &v);
 		return;
 	}
-	if (!identity_fill(x) || !chain_init(&x->chain, p->loop, p->plan.filters, &x->req, &x->facts, &x->arena, judged, x)) {
+	if (!identity_fill(x) || !chain_init(&x->chain, p->loop, p->plan.filters, g->plan.confs, &x->req, &x->facts, &x->arena, judged, x)) {
 		x->chain.filters = NULL;
 		exchange_refuse(x, REASON_OVERLOAD, 0, "memory of the connection is used up");
 		return;

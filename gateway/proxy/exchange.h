@@ -9,7 +9,7 @@
 #ifndef PORTCULLIS_PROXY_EXCHANGE_H
 #define PORTCULLIS_PROXY_EXCHANGE_H
 
-#include "gateway/proxy/proxy.h"
+#include "gateway/proxy/generation.h"
 #include "gateway/proxy/spool.h"
 
 struct exchange;
@@ -41,6 +41,7 @@ enum exchange_state {
 
 struct exchange {
 	struct proxy *proxy;
+	struct generation *generation; /* that it began with; held */
 	const struct exchange_front *front;
 	void *stream;              /* the front's own */
 	struct budget budget;      /* of this exchange; its parent is the connection's */

@@ -8,6 +8,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/proxy/front_parts.h"
+#include "gateway/proxy/generation.h"
 #include "gateway/proxy/guard.h"
 
 enum {
@@ -363,7 +364,7 @@ bool front_open(struct proxy *p, const struct proxy_listener *listener, int fd, 
 	if (!f)
 		return false;
 	f->proxy = p;
-	f->listener = listener;
+	f->serve = listener->serve;
 	f->peer = *peer;
 	f->peer_port = port;
 	f->budget = (struct budget){.limit = (size_t)p->config->client.memory, .parent = &p->memory};
@@ -380,7 +381,7 @@ bool front_open(struct proxy *p, const struct proxy_listener *listener, int fd, 
 	f->phase = FRONT_IDLE;
 	if (listener->serve == CONFIG_HTTPS) {
 		f->phase = FRONT_HANDSHAKING;
-		f->sock.tls = tls_accept(p->tls, fd);
+		f->sock.tls = tls_accept(p->current->tls, fd);
 		if (!f->sock.tls) {
 			watch_remove(&f->sock.watch);
 			mem_give(&p->memory, f, sizeof *f);

@@ -23,7 +23,7 @@ enum front_phase {
 struct front {
 	struct sock sock;
 	struct proxy *proxy;
-	const struct proxy_listener *listener;
+	int serve;     /* enum config_serve of the listener it came through */
 	struct budget budget;
 	struct list link;
 	struct timer timer;

@@ -74,7 +74,7 @@ static void start_request(struct front *f, struct slice head)
 
 	if (!x)
 		return;
-	status = h1_request(&x->arena, head, &limits, f->listener->serve == CONFIG_HTTPS, &x->req, &why);
+	status = h1_request(&x->arena, head, &limits, f->serve == CONFIG_HTTPS, &x->req, &why);
 	buf_eat(&f->in, (uint32_t)head.len);
 	if (status) {
 		f->body = HTTP_BODY_CLOSE;
@@ -88,7 +88,7 @@ static void start_request(struct front *f, struct slice head)
 	h1_chunks_init(&f->chunks);
 	if (f->body_over)
 		x->body_ended = true;
-	exchange_start(x, f->listener->serve == CONFIG_REDIRECT);
+	exchange_start(x, f->serve == CONFIG_REDIRECT);
 }
 
 bool front_parse_head(struct front *f)

@@ -38,7 +38,7 @@ static bool hop_before(const struct fields *fields, uint32_t *index, struct slic
  * address that was understood is the client. */
 static void find_client(struct exchange *x)
 {
-	const struct config *c = x->proxy->config;
+	const struct config *c = x->generation->config;
 	uint32_t index = x->req.fields.n, hops = 0;
 	struct slice rest = SLICE_NONE, hop;
 	struct addr a;
@@ -83,7 +83,7 @@ static void fill_place(struct exchange *x)
 	struct policy_facts *to = &x->facts.policy_facts;
 	struct geoip_place *place = &x->facts.place;
 
-	geoip_lookup(x->proxy->plan.geoip, &x->facts.client, place);
+	geoip_lookup(x->generation->plan.geoip, &x->facts.client, place);
 	to->country_known = known[place->country_known];
 	to->asn_known = known[place->asn_known];
 	memcpy(to->country, place->country, sizeof to->country);
@@ -103,7 +103,7 @@ bool identity_fill(struct exchange *x)
 	x->began_wall_us = loop_wall_us(x->proxy->loop);
 	x->facts.site = x->site->head.key;
 	x->facts.policy = x->site->policy;
-	x->facts.body_max = (uint64_t)x->proxy->config->client.body;
+	x->facts.body_max = (uint64_t)x->generation->config->client.body;
 	x->facts.secure = x->req.secure;
 	to->method = x->req.method;
 	to->host = x->req.host;

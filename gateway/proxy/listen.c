@@ -10,6 +10,7 @@
 #include "gateway/base/fail.h"
 #include "gateway/base/log.h"
 #include "gateway/proxy/front_h1.h"
+#include "gateway/proxy/generation.h"
 #include "gateway/proxy/guard.h"
 #include "gateway/proxy/upstream.h"
 
@@ -35,16 +36,30 @@ void proxy_random(struct proxy *p, void *at, size_t n)
 
 static void accepting(struct watch *w, unsigned what);
 
+/* Ours, then the adopted ones; NULL behind the last. */
+static struct proxy_listener *listener_at(struct proxy *p, unsigned i)
+{
+	unsigned ours = p->current->listeners_n;
+
+	if (i < ours)
+		return &p->current->listeners[i];
+	return i - ours < p->adopted_n ? &p->adopted[i - ours] : NULL;
+}
+
 static void stop_accepting(struct proxy *p)
 {
-	for (unsigned i = 0; i < p->listeners_n; i++)
-		watch_remove(&p->listeners[i].watch);
+	struct proxy_listener *l;
+
+	for (unsigned i = 0; (l = listener_at(p, i)); i++)
+		watch_remove(&l->watch);
 }
 
 static bool start_accepting(struct proxy *p)
 {
-	for (unsigned i = 0; i < p->listeners_n; i++)
-		if (!watch_add_listener(p->loop, &p->listeners[i].watch, p->listeners[i].fd, accepting))
+	struct proxy_listener *l;
+
+	for (unsigned i = 0; (l = listener_at(p, i)); i++)
+		if (l->fd >= 0 && !l->watch.loop && !watch_add_listener(p->loop, &l->watch, l->fd, accepting))
 			return false;
 	return true;
 }
@@ -64,8 +79,16 @@ static void accept_again(struct timer *t)
 	struct proxy *p = LIST_OF(t, struct proxy, accept_again);
 
 	p->accept_paused = false;
-	if (!p->draining && !start_accepting(p))
-		pause_accepting(p, "the event loop is full");
+	if (!p->draining)
+		proxy_accept(p);
+}
+
+bool proxy_accept(struct proxy *p)
+{
+	if (p->accept_paused || p->draining || start_accepting(p))
+		return true;
+	pause_accepting(p, "the event loop is full");
+	return false;
 }
 
 /* The oldest connection between two requests makes room for a new one. */
@@ -117,115 +140,76 @@ static void accepting(struct watch *w, unsigned what)
 	}
 }
 
+/* ---- For a worker that is not there ---- */
+
+void proxy_adopt(struct proxy *p, unsigned slot, const int *fds, unsigned n)
+{
+	unsigned known = p->current ? p->current->listeners_n : 0;
+	struct proxy_listener *more;
+
+	proxy_return(p, slot);
+	stop_accepting(p);
+	more = n == known && !p->draining ? realloc(p->adopted, (p->adopted_n + n) * sizeof *more) : NULL;
+	for (unsigned i = 0; i < n; i++)
+		if (more)
+			more[p->adopted_n + i] = (struct proxy_listener){.proxy = p, .fd = fds[i], .slot = slot,
+									 .serve = p->current->listeners[i].serve,
+									 .port = p->current->listeners[i].port};
+		else
+			close(fds[i]);
+	if (more) {
+		p->adopted = more;
+		p->adopted_n += n;
+	}
+	proxy_accept(p);
+}
+
+void proxy_return(struct proxy *p, unsigned slot)
+{
+	unsigned kept = 0;
+
+	if (!p->adopted_n)
+		return;
+	stop_accepting(p);
+	for (unsigned i = 0; i < p->adopted_n; i++)
+		if (p->adopted[i].slot == slot)
+			close(p->adopted[i].fd);
+		else
+			p->adopted[kept++] = p->adopted[i];
+	p->adopted_n = kept;
+	proxy_accept(p);
+}
+
 /* ---- The data path as a whole ---- */
 
-static bool make_origins(struct proxy *p, struct fail *f)
+struct proxy *proxy_new(const struct proxy_plan *plan)
 {
-	const struct config_origin *configs = p->config->origins.at;
-
-	p->origins = calloc(p->config->origins.n, sizeof *p->origins);
-	if (!p->origins)
-		return fail_at(f, (struct place){0}, "no memory for the origins");
-	for (unsigned i = 0; i < p->config->origins.n; i++) {
-		struct proxy_origin *o = &p->origins[configs[i].number];
-		const struct config_server *servers = configs[i].servers.at;
-
-		o->config = &configs[i];
-		o->n = configs[i].servers.n;
-		o->servers = calloc(o->n, sizeof *o->servers);
-		if (!o->servers)
-			return fail_at(f, (struct place){0}, "no memory for the origins");
-		for (unsigned k = 0; k < o->n; k++) {
-			o->servers[k].config = &servers[k];
-			list_init(&o->servers[k].idle);
-			if (servers[k].tls && !o->tls) {
-				struct tls_client_plan plan = {.ca_pem = p->plan.secrets->origin_ca[configs[i].number],
-							       .verify = configs[i].tls_verify};
-
-				o->tls = tls_client_new(&plan, f);
-				if (!o->tls)
-					return false;
-			}
-		}
-	}
-	return true;
-}
-
-static bool make_tls(struct proxy *p, struct fail *f)
-{
-	const struct config_secrets *s = p->plan.secrets;
-	struct tls_pem *pems;
-	bool needed = false;
-
-	for (unsigned i = 0; i < p->listeners_n; i++)
-		needed = needed || p->listeners[i].serve == CONFIG_HTTPS;
-	if (!needed)
-		return true;
-	pems = calloc(s->pems_n ? s->pems_n : 1, sizeof *pems);
-	if (!pems)
-		return fail_at(f, (struct place){0}, "no memory for the certificates");
-	for (unsigned i = 0; i < s->pems_n; i++)
-		pems[i] = (struct tls_pem){s->pems[i].certificate, s->pems[i].key, s->pems[i].place};
-	p->tls = tls_server_new(&(struct tls_server_plan){.pems = pems, .pems_n = s->pems_n, .tickets = p->plan.tickets,
-							  .min_version = 0x0303},
-				f);
-	free(pems);
-	return p->tls != NULL;
-}
-
-struct proxy *proxy_new(const struct proxy_plan *plan, struct fail *f)
-{
-	const struct config_listener *configs = plan->config->listeners.at;
 	struct proxy *p = calloc(1, sizeof *p);
 
 	if (!p)
 		return NULL;
 	p->plan = *plan;
 	p->loop = plan->loop;
-	p->config = plan->config;
-	p->memory.limit = (size_t)plan->config->processes.worker_memory;
-	p->spool.limit = (size_t)plan->config->processes.spool;
-	/* Rounded up: a worker that may have none would leave its share of the clients waiting for ever. */
-	p->fronts_max = (unsigned)((plan->config->client.connections + plan->workers - 1) / plan->workers);
 	list_init(&p->fronts);
 	list_init(&p->ack_waiters);
 	timer_init(&p->accept_again, accept_again);
-	p->listeners_n = plan->config->listeners.n;
-	p->listeners = calloc(p->listeners_n, sizeof *p->listeners);
-	if (!p->listeners) {
-		proxy_free(p);
-		return NULL;
-	}
-	for (unsigned i = 0; i < p->listeners_n; i++)
-		p->listeners[i] = (struct proxy_listener){
-			.proxy = p, .serve = configs[i].serve, .port = configs[i].port, .fd = plan->listeners[i]};
-	if (!make_origins(p, f) || !make_tls(p, f)) {
-		proxy_free(p);
-		return NULL;
-	}
 	return p;
-}
-
-bool proxy_listen(struct proxy *p)
-{
-	return start_accepting(p);
 }
 
 void proxy_drain(struct proxy *p, void (*drained)(struct proxy *p))
 {
 	/* Who came before is taken in; who comes now is refused, not left to wait. */
-	for (unsigned i = 0; i < p->listeners_n && !p->accept_paused; i++)
-		accepting(&p->listeners[i].watch, LOOP_READ);
+	for (unsigned i = 0; p->current && i < p->current->listeners_n && !p->accept_paused; i++)
+		accepting(&p->current->listeners[i].watch, LOOP_READ);
 	p->draining = true;
 	p->drained = drained;
-	stop_accepting(p);
-	for (unsigned i = 0; i < p->listeners_n; i++)
-		close(p->listeners[i].fd);
 	timer_stop(&p->accept_again);
+	while (p->adopted_n)
+		proxy_return(p, p->adopted[0].slot);
+	if (p->current)
+		generation_retire(p->current);
 	LIST_EACH_SAFE(link, &p->fronts)
 		front_drain(front_of(link));
-	for (unsigned i = 0; i < p->config->origins.n; i++)
-		upstream_close_idle(&p->origins[i]);
 	if (!p->fronts_n)
 		drained(p);
 }
@@ -240,18 +224,15 @@ void proxy_free(struct proxy *p)
 {
 	if (!p)
 		return;
-	stop_accepting(p);
-	for (unsigned i = 0; p->origins && i < p->config->origins.n; i++) {
-		if (p->origins[i].servers)
-			upstream_close_idle(&p->origins[i]);
-		tls_client_free(p->origins[i].tls);
-	}
+	timer_stop(&p->accept_again);
+	while (p->adopted_n)
+		proxy_return(p, p->adopted[0].slot);
+	if (p->current)
+		generation_retire(p->current);
 	/* What was closed is freed by the loop's tasks. */
 	loop_turn(p->loop, 0);
-	for (unsigned i = 0; p->origins && i < p->config->origins.n; i++)
-		free(p->origins[i].servers);
-	free(p->origins);
-	free(p->listeners);
-	tls_server_free(p->tls);
+	if (p->current)
+		generation_drop(p->current);
+	free(p->adopted);
 	free(p);
 }

@@ -37,32 +37,30 @@ struct proxy_listener {
 	struct proxy *proxy;
 	int serve;              /* enum config_serve */
 	uint16_t port;
-	int fd;
+	int fd;                 /* -1: closed */
+	unsigned slot;          /* of an adopted one: whose it is */
 };
 
 struct proxy_plan {
 	struct loop *loop;
-	const struct config *config;
-	const struct config_secrets *secrets;
 	const struct tls_ticket_keys *tickets;
-	const int *listeners;       /* descriptors of this worker's slot, by listener number */
 	unsigned worker, workers;
 	struct proxy_guard *guards; /* one per worker */
 	struct hash_seed guard_seed; /* the same in all workers */
-	const struct geoip *geoip;
 	const struct filter *const *filters;
 };
 
+struct generation; /* generation.h: what one reading of the configuration made */
+
 struct proxy {
 	struct loop *loop;
-	const struct config *config;
 	struct proxy_plan plan;
-	struct tls_server *tls;
+	struct generation *current; /* with which requests begin; NULL: none was committed */
+	const struct config *config; /* of the current generation */
 	struct budget memory;       /* of this worker */
 	struct budget spool;        /* bytes of held bodies in files */
-	struct proxy_listener *listeners;
-	unsigned listeners_n;
-	struct proxy_origin *origins;
+	struct proxy_listener *adopted; /* of workers that are not there now */
+	unsigned adopted_n;
 	struct list fronts;         /* open client connections, oldest use first */
 	unsigned fronts_n, fronts_max;
 	struct timer accept_again;  /* after descriptors ran out */
@@ -73,10 +71,14 @@ struct proxy {
 	struct list ack_waiters;    /* exchanges whose log lines are on their way */
 };
 
-/* NULL after a finding. */
-struct proxy *proxy_new(const struct proxy_plan *plan, struct fail *f);
-/* Begin to accept. */
-bool proxy_listen(struct proxy *p);
+/* It serves once a generation is committed.  NULL: no memory. */
+struct proxy *proxy_new(const struct proxy_plan *plan);
+/* Accept through the current generation's listeners.  False: the event loop is full; it is tried again. */
+bool proxy_accept(struct proxy *p);
+/* Accept through another worker's listeners as well, in the order of the current generation's; takes the `n`
+ * descriptors.  A closed listener of ours would leave its clients waiting in nobody's backlog. */
+void proxy_adopt(struct proxy *p, unsigned slot, const int *fds, unsigned n);
+void proxy_return(struct proxy *p, unsigned slot);
 /* Stop accepting and close the listeners, close idle connections, let requests end; `drained` is called when the last is gone. */
 void proxy_drain(struct proxy *p, void (*drained)(struct proxy *p));
 /* Cut what is still open. */

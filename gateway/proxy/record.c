@@ -162,7 +162,7 @@ void record_write(struct exchange *x)
 	char line[LOG_LINE], time_text[40];
 	struct json j;
 
-	if (slice_is(x->proxy->config->logs.requests, "off"))
+	if (slice_is(x->generation->config->logs.requests, "off"))
 		return;
 	json_begin(&j, line, sizeof line);
 	json_text(&j, "time", stamp(time_text, x->began_wall_us ? x->began_wall_us : loop_wall_us(x->proxy->loop)));
@@ -235,7 +235,7 @@ bool record_waf_lines(struct exchange *x, uint64_t token)
 {
 	bool sent = false;
 
-	if (x->reported || !x->facts.waf_hits_n || slice_is(x->proxy->config->logs.waf, "off"))
+	if (x->reported || !x->facts.waf_hits_n || slice_is(x->generation->config->logs.waf, "off"))
 		return false;
 	x->reported = true;
 	for (unsigned i = 0; i < x->facts.waf_hits_n; i++)

@@ -56,12 +56,12 @@ bool reply_make(struct exchange *x, const struct verdict *v, struct reply *out)
 
 struct slice reply_https_location(struct exchange *x)
 {
-	const struct proxy *p = x->proxy;
+	const struct generation *g = x->generation;
 	uint16_t port = 443;
 
-	for (unsigned i = 0; i < p->listeners_n; i++)
-		if (p->listeners[i].serve == CONFIG_HTTPS) {
-			port = p->listeners[i].port;
+	for (unsigned i = 0; i < g->listeners_n; i++)
+		if (g->listeners[i].serve == CONFIG_HTTPS) {
+			port = g->listeners[i].port;
 			break;
 		}
 	if (port == 443)

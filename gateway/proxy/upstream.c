@@ -94,6 +94,22 @@ void upstream_close_idle(struct proxy_origin *o)
 			shut(LIST_OF(o->servers[i].idle.next, struct upstream, pooled));
 }
 
+void upstream_take_over(struct proxy_origin *to, struct proxy_server *t, struct proxy_origin *from, struct proxy_server *s)
+{
+	t->failures = s->failures;
+	t->ejected_until_ms = s->ejected_until_ms;
+	while (!list_empty(&s->idle)) {
+		struct upstream *u = LIST_OF(s->idle.prev, struct upstream, pooled);
+
+		list_remove(&u->pooled);
+		list_push_first(&t->idle, &u->pooled);
+		from->idle_n--;
+		to->idle_n++;
+		u->origin = to;
+		u->server = t;
+	}
+}
+
 static void fail(struct upstream *u, enum reason why, const char *detail)
 {
 	struct exchange *x = u->x;
@@ -131,7 +147,7 @@ static void complete(struct upstream *u)
 {
 	struct exchange *x = u->x;
 	bool clean = u->keep && u->req_over && !buf_len(&u->out) && !buf_len(&u->in) && u->body != HTTP_BODY_CLOSE &&
-		     !u->sock.peer_closed;
+		     !u->sock.peer_closed && x->generation == u->proxy->current;
 
 	pick_good(u->server);
 	u->x = NULL;
@@ -362,7 +378,7 @@ static struct upstream *take_pooled(struct proxy_origin *o, struct proxy_server 
 
 void upstream_open(struct exchange *x)
 {
-	struct proxy_origin *o = &x->proxy->origins[x->site->origin->number];
+	struct proxy_origin *o = &x->generation->origins[x->site->origin->number];
 	struct proxy_server *s = pick_server(o, x->last, loop_ms(x->proxy->loop));
 	struct upstream *u;
 	const char *why;

@@ -216,6 +216,13 @@ no_slots:
 	return NULL;
 }
 
+bool redis_is(const struct redis *r, const struct redis_plan *plan)
+{
+	return addr_compare(&r->plan.address, &plan->address) == 0 && r->plan.port == plan->port &&
+	       slice_eq(r->plan.user, plan->user) && slice_eq(r->plan.password, plan->password) &&
+	       r->plan.database == plan->database && r->plan.deadline_ms == (plan->deadline_ms ? plan->deadline_ms : 1);
+}
+
 void redis_free(struct redis *r)
 {
 	if (!r)

@@ -54,6 +54,8 @@ struct redis;
 
 /* Begins to connect.  The plan is copied, the budget is borrowed.  NULL when memory is used up. */
 struct redis *redis_new(struct loop *l, const struct redis_plan *plan);
+/* It was made with this plan, or one that says the same. */
+bool redis_is(const struct redis *r, const struct redis_plan *plan);
 /* What is still pending is told LOST. */
 void redis_free(struct redis *r);
 /* A command to send on every connection before any question (SCRIPT LOAD), now too if there is one.

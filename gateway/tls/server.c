@@ -10,6 +10,7 @@
 #include <openssl/x509.h>
 
 #include "gateway/base/mem.h"
+#include "gateway/loop/loop.h"
 #include "gateway/tls/inner.h"
 
 /* In our order of preference; h2 goes in front once there is a front for it. */
@@ -36,6 +37,7 @@ struct tls_server {
 	unsigned sets_n, names_n;
 	bool tickets;
 	struct tls_ticket_keys keys;
+	struct making *making; /* NULL: complete */
 };
 
 /* ---- The ClientHello ---- */
@@ -288,53 +290,126 @@ static void claims_to_names(struct tls_server *s, const struct tls_cert *certs)
 	s->names_n = kept;
 }
 
-/* ---- Life ---- */
+/* ---- Making, in steps ---- */
 
-static bool build(struct tls_server *s, const struct tls_server_plan *plan, struct tls_cert *certs, struct fail *f)
+/* What is needed until the contexts are there. */
+struct making {
+	struct tls_server_plan plan;
+	struct tls_pem *pems;
+	struct tls_cert *certs;
+	unsigned certs_n, sets_n; /* done so far */
+	bool joined;              /* names have found their sets */
+};
+
+static void making_end(struct tls_server *s)
 {
-	for (unsigned i = 0; i < plan->pems_n; i++)
-		if (!tls_cert_load(&plan->pems[i], &certs[i], f))
-			return false;
-	if (!claims_collect(s, certs, plan->pems_n))
-		return fail_at(f, plan->pems[0].place, "out of memory");
-	claims_to_names(s, certs);
-	for (unsigned i = 0; i < s->sets_n; i++)
-		if (!set_build(s, &s->sets[i], plan, certs, f))
-			return false;
+	struct making *m = s->making;
+
+	if (!m)
+		return;
+	s->making = NULL;
+	for (unsigned i = 0; i < m->certs_n; i++)
+		tls_cert_done(&m->certs[i]);
+	mem_give(NULL, m->certs, (m->plan.pems_n + 1) * sizeof *m->certs);
+	mem_give(NULL, m->pems, (m->plan.pems_n + 1) * sizeof *m->pems);
+	mem_give(NULL, m, sizeof *m);
+	tls_queue_clear();
+}
+
+static bool making_begin(struct tls_server *s, const struct tls_server_plan *plan)
+{
+	struct making *m = s->making = mem_take_zeroed(NULL, sizeof *m);
+
+	if (!m)
+		return false;
+	m->plan = *plan;
+	m->certs = mem_take_zeroed(NULL, (plan->pems_n + 1) * sizeof *m->certs);
+	m->pems = mem_take_zeroed(NULL, (plan->pems_n + 1) * sizeof *m->pems);
+	if (!m->certs || !m->pems)
+		return false;
+	memcpy(m->pems, plan->pems, plan->pems_n * sizeof *m->pems);
+	m->plan.pems = m->pems;
 	return true;
 }
 
-struct tls_server *tls_server_new(const struct tls_server_plan *plan, struct fail *f)
+/* One certificate, or one context.  MORE also when that was the last. */
+static enum tls_made making_step(struct tls_server *s, struct fail *f)
 {
-	struct tls_server *s = mem_take_zeroed(NULL, sizeof *s);
-	struct tls_cert *certs = mem_take_zeroed(NULL, (plan->pems_n + 1) * sizeof *certs);
-	bool good = s && certs && plan->pems_n;
+	struct making *m = s->making;
 
-	if (!good)
-		fail_at(f, plan->pems_n ? plan->pems[0].place : (struct place){0}, "%s",
-			plan->pems_n ? "out of memory" : "no certificate; TLS needs at least one");
+	if (m->certs_n < m->plan.pems_n) {
+		if (!tls_cert_load(&m->pems[m->certs_n], &m->certs[m->certs_n], f))
+			return TLS_NOT_MADE;
+		m->certs_n++;
+	} else if (!m->joined) {
+		if (!claims_collect(s, m->certs, m->plan.pems_n)) {
+			fail_at(f, m->pems[0].place, "out of memory");
+			return TLS_NOT_MADE;
+		}
+		claims_to_names(s, m->certs);
+		m->joined = true;
+	} else if (m->sets_n < s->sets_n) {
+		if (!set_build(s, &s->sets[m->sets_n], &m->plan, m->certs, f))
+			return TLS_NOT_MADE;
+		m->sets_n++;
+	} else {
+		making_end(s);
+		return TLS_MADE;
+	}
+	return TLS_MORE_TO_MAKE;
+}
+
+enum tls_made tls_server_make(struct tls_server *s, int64_t us, struct fail *f)
+{
+	int64_t until = loop_clock_us() + us;
+	enum tls_made how;
+
+	do
+		how = s->making ? making_step(s, f) : TLS_MADE;
+	while (how == TLS_MORE_TO_MAKE && (us < 0 || loop_clock_us() < until));
+	return how;
+}
+
+struct tls_server *tls_server_begin(const struct tls_server_plan *plan, struct fail *f)
+{
+	struct tls_server *s;
+
+	if (!plan->pems_n) {
+		fail_at(f, (struct place){0}, "no certificate; TLS needs at least one");
+		return NULL;
+	}
+	s = mem_take_zeroed(NULL, sizeof *s);
 	if (s) {
 		s->refs = 1;
 		arena_init(&s->arena, NULL, 4096);
 		s->tickets = plan->tickets && plan->tickets->n;
 		if (s->tickets)
 			s->keys = *plan->tickets;
+		if (making_begin(s, plan))
+			return s;
+		tls_server_free(s);
 	}
-	good = good && build(s, plan, certs, f);
-	for (unsigned i = 0; certs && i < plan->pems_n; i++)
-		tls_cert_done(&certs[i]);
-	mem_give(NULL, certs, (plan->pems_n + 1) * sizeof *certs);
-	tls_queue_clear();
-	if (good)
+	fail_at(f, plan->pems[0].place, "out of memory");
+	return NULL;
+}
+
+struct tls_server *tls_server_new(const struct tls_server_plan *plan, struct fail *f)
+{
+	struct tls_server *s = tls_server_begin(plan, f);
+
+	if (s && tls_server_make(s, -1, f) == TLS_MADE)
 		return s;
 	tls_server_free(s);
 	return NULL;
 }
 
+/* ---- Life ---- */
+
 void tls_server_drop(struct tls_server *s)
 {
 	if (--s->refs)
 		return;
+	making_end(s);
 	for (unsigned i = 0; i < s->sets_n; i++)
 		SSL_CTX_free(s->sets[i].ctx);
 	arena_done(&s->arena);

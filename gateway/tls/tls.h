@@ -43,6 +43,11 @@ bool tls_pem_check(const struct tls_pem *pem, struct arena *a, struct slice **na
 /* Contexts by name: exact, wildcard of one label, ECDSA beside RSA.  The first pem answers clients
  * without SNI or with a name no certificate has.  NULL after a finding. */
 struct tls_server *tls_server_new(const struct tls_server_plan *plan, struct fail *f);
+/* The same in steps, for a process that serves meanwhile: begin, then make until it is MADE, each call for
+ * about `us` microseconds (-1: to the end).  The PEM bytes stay until then.  Not to be accepted with before. */
+enum tls_made { TLS_MORE_TO_MAKE, TLS_MADE, TLS_NOT_MADE /* after a finding */ };
+struct tls_server *tls_server_begin(const struct tls_server_plan *plan, struct fail *f);
+enum tls_made tls_server_make(struct tls_server *s, int64_t us, struct fail *f);
 void tls_server_free(struct tls_server *s);
 /* Replace the ticket keys (rotation).  A plan without tickets stays without. */
 void tls_server_tickets(struct tls_server *s, const struct tls_ticket_keys *keys);

@@ -69,6 +69,28 @@ def test_new_connections_do_not_hang_while_a_worker_is_replaced(gateway, origin)
     assert failed <= 2
 
 
+@pytest.mark.timing
+def test_a_slot_whose_worker_does_not_come_back_is_served_by_a_sibling(gateway, origin):
+    g = gateway("processes: {workers: 2}", origin=origin)
+    slot = lambda: [pid for pid, line in processes_under(g.process.pid).items() if "role-worker 0 " in line]
+    end, waits, kills = time.monotonic() + 5, [], 0
+    while time.monotonic() < end:
+        for pid in slot():
+            os.kill(pid, signal.SIGKILL)
+            kills += 1
+        began = time.monotonic()
+        try:
+            with g.client(timeout=5) as c:
+                assert c.get().status == 200
+            waits.append(time.monotonic() - began)
+        except (Closed, OSError):
+            pass  # taken by the one that was killed
+        time.sleep(0.005)
+    assert kills > 3, "it was started again, later each time"
+    assert len(waits) > 100 and max(waits) < 0.6, sorted(waits)[-5:]
+    assert serves(g, 10) < 6
+
+
 def test_a_worker_that_hangs_is_replaced(gateway, origin):
     g = gateway(origin=origin)
     worker = g.role("worker")[0]

@@ -31,7 +31,7 @@ static void walk_begin(struct walk *w, const char *policy)
 	w->loop = loop_new();
 	assert_non_null(w->loop);
 	w->facts = (struct facts){.policy = w->help.policy, .policy_facts = w->help.facts};
-	assert_true(chain_init(&w->run, w->loop, filters, &w->request, &w->facts, &w->help.request, done, w));
+	assert_true(chain_init(&w->run, w->loop, filters, NULL, &w->request, &w->facts, &w->help.request, done, w));
 }
 
 static const char *walk(struct walk *w)

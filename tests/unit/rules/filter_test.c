@@ -21,6 +21,8 @@ static bool done, stopped;
 
 static const struct filter *const chain[] = {&rules_filter, NULL};
 static const char *const rulesets[] = {"other", "crs", NULL};
+static struct rules_config conf;
+static const void *const confs[] = {&conf};
 
 static void gate_done(struct chain_run *r, bool stop)
 {
@@ -31,10 +33,8 @@ static void gate_done(struct chain_run *r, bool stop)
 
 static void configure(bool detect_waits)
 {
-	struct rules_config c = {.pool = pool, .queue_ms = 1000, .run_ms = 250, .run_ms_per_kib = 1, .rulesets = rulesets,
-				 .detect_waits = detect_waits, .body_max = 1 << 20};
-
-	rules_configure(&c);
+	conf = (struct rules_config){.pool = pool, .queue_ms = 1000, .run_ms = 250, .run_ms_per_kib = 1, .rulesets = rulesets,
+				     .detect_waits = detect_waits, .body_max = 1 << 20};
 }
 
 static int open_bed(void **state)
@@ -109,7 +109,7 @@ static void begin(const char *policy_text, const char *target, const char *type,
 						   .fields = &req.fields, .ip = facts.client, .arena = &arena};
 	policy_run_init(&facts.policy_run, policy, &facts.policy_facts);
 	done = stopped = false;
-	assert_true(chain_init(&run, loop, chain, &req, &facts, &arena, gate_done, NULL));
+	assert_true(chain_init(&run, loop, chain, confs, &req, &facts, &arena, gate_done, NULL));
 	chain_gate(&run, GATE_REQUEST);
 }
 

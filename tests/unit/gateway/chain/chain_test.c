@@ -119,7 +119,7 @@ static int unmake(void **state)
 
 static void begin(const struct filter *const *filters)
 {
-	assert_true(chain_init(&run, loop, filters, &request, &facts, &arena, done, NULL));
+	assert_true(chain_init(&run, loop, filters, NULL, &request, &facts, &arena, done, NULL));
 	chain_gate(&run, GATE_REQUEST);
 }
 

@@ -103,7 +103,7 @@ static inline void bed_reread(struct bed *b)
 	assert_ptr_not_equal(b->map, MAP_FAILED);
 	arena_init_fixed(&b->image, b->map, IMAGE);
 	arena_init(&b->secret, NULL, 4096);
-	b->config = config_read(in_folder("portcullis.yaml"), &b->image, &b->secret, &b->secrets, &b->fail);
+	b->config = config_read(in_folder("portcullis.yaml"), &b->image, &b->secret, &b->secrets, NULL, &b->fail);
 }
 
 static inline void bed_read(struct bed *b, const char *text)

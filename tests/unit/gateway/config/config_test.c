@@ -450,7 +450,7 @@ static void test_warnings(void **state)
 		{LISTEN SITE "cluster_secret_file: open\n", 4, 22, "open to others on this machine (mode 644)"},
 		{LISTEN SITE "redis: {address: '127.0.0.1:6379', password_file: open}\ncluster_secret_file: secret\n", 4, 51,
 		 "open to others"},
-		{LISTEN SITE "geoip: {country: none.mmdb, missing: degrade}\n", 4, 18, "places are unknown until it is there"},
+		{LISTEN SITE "geoip: {country: none.mmdb, missing: degrade}\n", 4, 18, "or places are unknown"},
 		{"listeners: [{address: '*:80', serve: redirect}]\n" SITE, 1, 13, "but none serves it"},
 		{LISTEN SITE "origins: {old: {servers: 'http://10.0.0.2'}}\n", 4, 11, "no site has origin \"old\""},
 	};
@@ -695,7 +695,7 @@ static void test_a_small_image_is_an_error_not_a_crash(void **state)
 
 		arena_init_fixed(&image, room, size);
 		arena_init(&secret, NULL, 4096);
-		assert_null(config_read(in_folder("portcullis.yaml"), &image, &secret, &secrets, &f));
+		assert_null(config_read(in_folder("portcullis.yaml"), &image, &secret, &secrets, NULL, &f));
 		assert_null(secrets);
 		assert_true(f.errors > 0);
 		arena_done(&secret);

@@ -54,6 +54,8 @@ static struct bed {
 } bed;
 
 static const struct filter *const filters[] = {&limit_filter, NULL};
+static struct limit_config config;
+static const void *const confs[] = {&config};
 
 static void walked(struct chain_run *run, bool stop)
 {
@@ -68,7 +70,7 @@ static void request_begin(void)
 	arena_init(&bed.arena, &bed.budget, 4096);
 	bed.facts.policy = (const struct policy *)&bed;
 	bed.facts.policy_ran = true;
-	assert_true(chain_init(&bed.run, loop, filters, &bed.req, &bed.facts, &bed.arena, walked, NULL));
+	assert_true(chain_init(&bed.run, loop, filters, confs, &bed.req, &bed.facts, &bed.arena, walked, NULL));
 	chain_gate(&bed.run, GATE_REQUEST);
 }
 
@@ -120,13 +122,14 @@ static void configure(unsigned share)
 {
 	static void *memory;
 	size_t size = words_size(1024);
-	struct limit_config config = {.redis = store, .deadline_ms = DEADLINE_MS, .local_share = share, .key_secret = {1, 2, 3}};
+
+	config = (struct limit_config){.redis = store, .deadline_ms = DEADLINE_MS, .local_share = share, .key_secret = {1, 2, 3}};
 
 	if (memory)
 		munmap(memory, size);
 	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	config.words = words_at(memory, size);
-	limit_configure(&config);
+	limit_prepare(&config, true);
 }
 
 static int in_memory(void **state)
@@ -194,7 +197,7 @@ static void before_the_policy_has_run_nothing_is_asked(void **state)
 		arena_init(&bed.arena, &bed.budget, 4096);
 		bed.facts.policy = i == 1 ? (const struct policy *)&bed : NULL;
 		bed.facts.policy_ran = i == 2;
-		assert_true(chain_init(&bed.run, loop, filters, &bed.req, &bed.facts, &bed.arena, walked, NULL));
+		assert_true(chain_init(&bed.run, loop, filters, confs, &bed.req, &bed.facts, &bed.arena, walked, NULL));
 		chain_gate(&bed.run, GATE_REQUEST);
 		assert_true(bed.done && !bed.stop);
 	}
@@ -399,7 +402,7 @@ static void without_memory_the_request_is_refused(void **state)
 		arena_init(&bed.arena, &bed.budget, 64);
 		bed.facts.policy = (const struct policy *)&bed;
 		bed.facts.policy_ran = true;
-		assert_true(chain_init(&bed.run, loop, filters, &bed.req, &bed.facts, &bed.arena, walked, NULL));
+		assert_true(chain_init(&bed.run, loop, filters, confs, &bed.req, &bed.facts, &bed.arena, walked, NULL));
 		mem_fail_at(at);
 		chain_gate(&bed.run, GATE_REQUEST);
 		if (!mem_failed())

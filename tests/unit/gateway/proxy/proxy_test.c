@@ -20,6 +20,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/proxy/front_h1.h"
+#include "gateway/proxy/generation.h"
 #include "gateway/proxy/proxy.h"
 
 static struct verdict pass(struct visit *v)
@@ -122,6 +123,8 @@ static size_t talk(const struct filter *const *filters, const char *text, size_t
 	struct fail f = {0};
 	struct config_secrets secrets = {0};
 	struct slice no_ca = {0};
+	struct generation_plan plan;
+	struct generation generation;
 	int listeners[1] = {-1}, ends[2], origin_open = -1;
 	static char seen[400000];
 	size_t n = 0, seen_n = 0, sent = 0;
@@ -130,13 +133,19 @@ static size_t talk(const struct filter *const *filters, const char *text, size_t
 	bool over = false;
 
 	secrets.origin_ca = &no_ca;
-	p = proxy_new(&(struct proxy_plan){.loop = loop, .config = &config, .secrets = &secrets, .listeners = listeners,
-					   .workers = 1, .guards = &guard, .filters = filters}, &f);
+	p = proxy_new(&(struct proxy_plan){.loop = loop, .workers = 1, .guards = &guard, .filters = filters});
 	assert_non_null(p);
+	/* A listener that accepts nobody: the test's client comes by itself. */
+	listeners[0] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	assert_int_equal(listen(listeners[0], 1), 0);
+	plan = (struct generation_plan){.config = &config, .secrets = &secrets, .listeners = listeners};
+	assert_true(generation_init(&generation, p, &plan, &f));
+	assert_int_equal(generation_make(&generation, -1, &f), TLS_MADE);
+	assert_true(generation_commit(&generation));
 	assert_true(addr_parse(SLICE("192.0.2.9"), &peer));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
 	mem_fail_at(fail_at);
-	if (!front_open(p, &p->listeners[0], ends[1], &peer, 1234)) {
+	if (!front_open(p, &generation.listeners[0], ends[1], &peer, 1234)) {
 		close(ends[1]);
 		over = true;
 	}

@@ -1,0 +1,134 @@
+/* queue.c -- inspection queues: their memory, their lanes, and when they end. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gateway/proc/node.h"
+#include "rules/plan.h"
+
+static void describe_set(struct plan_ruleset *to, const struct config *c, const struct config_ruleset *set)
+{
+	const struct slice *before = set->before.at;
+
+	to->name = set->head.key;
+	to->path = set->path;
+	to->setup = set->setup;
+	to->before_n = set->before.n < PLAN_BEFORE ? set->before.n : PLAN_BEFORE;
+	for (unsigned k = 0; k < to->before_n; k++)
+		to->before[k] = before[k];
+	to->arguments = (uint32_t)c->waf.arguments;
+	to->json_depth = (uint32_t)c->waf.json_depth;
+	to->parts = (uint32_t)c->waf.parts;
+	to->body_max = (uint64_t)c->client.body;
+}
+
+static bool pack(const struct config *c, struct buf *out)
+{
+	const struct config_ruleset *sets = c->rulesets.at;
+	struct plan *plan = calloc(1, sizeof *plan);
+	bool packed;
+
+	if (!plan)
+		return false;
+	plan->recycle_jobs = (uint32_t)c->waf.recycle_jobs;
+	plan->rulesets_n = c->rulesets.n < PLAN_RULESETS ? c->rulesets.n : PLAN_RULESETS;
+	for (unsigned i = 0; i < plan->rulesets_n; i++)
+		describe_set(&plan->rulesets[i], c, &sets[i]);
+	packed = plan_pack(out, plan);
+	free(plan);
+	return packed;
+}
+
+static bool same(const struct queue *q, const struct config *c, const struct buf *plan)
+{
+	return slice_eq(q->plan, slice_make(plan->at + plan->start, buf_len(plan))) &&
+	       slice_is(c->rules_hash, q->rules_hash);
+}
+
+/* Both ends of all lanes, as the supervisor holds them. */
+static void close_lanes(struct node *n, struct queue *q)
+{
+	for (unsigned w = 0; q->lanes && w < n->workers; w++)
+		for (unsigned lane = 0; lane < WAF_LANES; lane++)
+			for (unsigned end = 0; end < 2; end++)
+				if (q->lanes[w][lane][end] >= 0)
+					close(q->lanes[w][lane][end]);
+	free(q->lanes);
+	q->lanes = NULL;
+}
+
+static bool open_lanes(struct node *n, struct queue *q)
+{
+	q->lanes = calloc(n->workers, sizeof *q->lanes);
+	if (!q->lanes)
+		return false;
+	memset(q->lanes, 0xff, n->workers * sizeof *q->lanes);
+	for (unsigned w = 0; w < n->workers; w++)
+		for (unsigned lane = 0; lane < WAF_LANES; lane++)
+			if (!node_pair(q->lanes[w][lane]))
+				return false;
+	return true;
+}
+
+void queue_free(struct queue *q)
+{
+	list_remove(&q->link);
+	if (q->waf_fd >= 0)
+		close(q->waf_fd);
+	if (q->plan_fd >= 0)
+		close(q->plan_fd);
+	free((char *)(uintptr_t)q->plan.at);
+	free(q);
+}
+
+static struct queue *make(struct node *n, const struct config *c, struct buf *plan)
+{
+	struct queue *q = calloc(1, sizeof *q);
+
+	if (!q)
+		return NULL;
+	list_init(&q->link);
+	q->held = 1;
+	q->plan = slice_make(strndup(plan->at + plan->start, buf_len(plan)), buf_len(plan));
+	snprintf(q->rules_hash, sizeof q->rules_hash, "%.*s", SLICE_F(c->rules_hash));
+	child_init(n, &q->zygote, ROLE_ZYGOTE, 0);
+	q->zygote.queue = q;
+	q->waf_fd = node_memory("portcullis-waf", sizeof(struct waf_shared));
+	q->plan_fd = node_memory("portcullis-rules", q->plan.len);
+	if (q->plan.at && q->waf_fd >= 0 && q->plan_fd >= 0 && open_lanes(n, q) &&
+	    pwrite(q->plan_fd, q->plan.at, q->plan.len, 0) == (ssize_t)q->plan.len)
+		return q;
+	close_lanes(n, q);
+	queue_free(q);
+	return NULL;
+}
+
+struct queue *queue_of(struct node *n, const struct config *c, struct queue *beside)
+{
+	struct queue *q = NULL;
+	struct buf plan;
+
+	buf_init(&plan, NULL);
+	if (pack(c, &plan) && beside && same(beside, c, &plan)) {
+		beside->held++;
+		q = beside;
+	} else if (buf_len(&plan)) {
+		q = make(n, c, &plan);
+	}
+	buf_done(&plan);
+	return q;
+}
+
+void queue_drop(struct node *n, struct queue *q)
+{
+	if (!q || --q->held)
+		return;
+	timer_stop(&q->zygote.again);
+	/* Workers hold what they still use; when they let go, the zygote hears it and ends. */
+	close_lanes(n, q);
+	if (q->zygote.pid)
+		list_push_last(&n->leaving, &q->link);
+	else
+		queue_free(q);
+}
