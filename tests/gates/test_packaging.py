@@ -72,6 +72,8 @@ def test_the_man_page_of_the_program_names_every_command():
 
 def test_the_unit_is_as_closed_as_promised():
     needs("systemd-analyze")
+    if not run("systemd-analyze", "--version")[1].startswith("systemd 252"):
+        pytest.skip("the sums are those of Debian 12's systemd")
     code, text = run("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=%d" % EXPOSURE, UNIT)
     assert code == 0, text[-800:]
     assert "exposure level for portcullis.service: %.1f" % (EXPOSURE / 10) in text, "say the new number in docs/operations.md"
