@@ -15,15 +15,14 @@ static bool type_fits(struct slice text)
 	return slash > 0 && slash + 1 < text.len;
 }
 
-static bool types_read(struct compile *c, const struct body_text *t, struct slice *out)
+bool media_types_read(struct compile *c, const struct setting_list *list, struct place at, struct slice *out)
 {
-	const struct slice *types = t->types.at;
+	const struct slice *types = list->at;
 
 	*out = SLICE_NONE;
-	for (unsigned i = 0; i < t->types.n; i++) {
+	for (unsigned i = 0; i < list->n; i++) {
 		if (!type_fits(types[i]))
-			return fail_at(c->fail, entry_place(&t->entry),
-				       "\"%.*s\" is not a media type such as application/json, in lower case and without parameters", SLICE_F(types[i]));
+			return fail_at(c->fail, at, "\"%.*s\" is not a media type such as application/json, in lower case and without parameters", SLICE_F(types[i]));
 		*out = i ? arena_print(c->arena, "%.*s,%.*s", SLICE_F(*out), SLICE_F(types[i])) : arena_copy(c->arena, types[i]);
 		if (!out->at)
 			return compile_memory(c);
@@ -40,7 +39,7 @@ static bool compile_one(struct compile *c, const struct body_text *t, struct bod
 		ok = fail_at(c->fail, t->entry.mode->place, "mode: detect for bodies is not in this version; write enforce or off");
 	if (less)
 		ok &= entry_loosens(c, &t->entry, &out->entry, false);
-	ok &= types_read(c, t, &out->types);
+	ok &= media_types_read(c, &t->types, entry_place(&t->entry), &out->types);
 	out->max = (uint64_t)t->max;
 	out->inspect = (enum policy_inspect)t->inspect;
 	return ok;

@@ -127,6 +127,14 @@ struct exclusion_text {
 	const struct yaml_node *rule, *rules, *tag, *target;
 };
 
+struct responses_text {
+	const struct yaml_node *mode;
+	bool body;
+	struct setting_list types; /* struct slice */
+	int64_t max;
+	int beyond;
+};
+
 struct waf_text {
 	const struct yaml_node *ruleset;
 	const struct yaml_node *mode, *on_failure;
@@ -134,6 +142,7 @@ struct waf_text {
 	struct {
 		int64_t request, response;
 	} threshold;
+	struct responses_text responses;
 	bool locked;
 	struct setting_list exclude; /* struct exclusion_text */
 };
@@ -192,6 +201,8 @@ bool rules_resolve(struct compile *c, const struct file_text *t);
 bool rules_reachable(struct compile *c);
 bool limits_compile(struct compile *c, const struct file_text *t);
 bool bodies_compile(struct compile *c, const struct file_text *t);
+/* Media types in lower case, as one comma-separated list; the finding is at `at`. */
+bool media_types_read(struct compile *c, const struct setting_list *types, struct place at, struct slice *out);
 bool waf_compile(struct compile *c, const struct file_text *t);
 bool tests_check(struct compile *c, const struct file_text *t);
 /* "block 429" or "redirect 302". */

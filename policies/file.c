@@ -194,6 +194,22 @@ static const struct setting threshold_settings[] = {
 	{.key = NULL},
 };
 
+static const char *const beyond_words[] = {"pass", "block", NULL};
+
+static const struct setting responses_settings[] = {
+	NODE("mode", struct responses_text, mode, "enforce, detect or off", MODE_PATTERN,
+	     "enforce: an answer waits for its verdict; detect: it goes on and is recorded"),
+	{.key = "body", .kind = SETTING_BOOL, .at = offsetof(struct responses_text, body), .fallback = "false",
+	 .doc = "the content of answers too, not only their status and fields"},
+	{.key = "types", .kind = SETTING_LIST, .at = offsetof(struct responses_text, types), .each = &a_text, .least = 1, .most = 64,
+	 .doc = "media types whose content is inspected, as is content without a type; HTML, XHTML, plain text, XML and JSON, if absent"},
+	{.key = "max", .kind = SETTING_SIZE, .at = offsetof(struct responses_text, max), .fallback = "512KiB", .least = 1 << 10,
+	 .most = 16 << 20, .doc = "of content: inspected, and held where it is enforced"},
+	{.key = "beyond", .kind = SETTING_WORD, .at = offsetof(struct responses_text, beyond), .words = beyond_words, .fallback = "pass",
+	 .doc = "content that is longer, in a coding, or a range: pass it and record it as uninspected, or block it with 502"},
+	{.key = NULL},
+};
+
 const struct setting waf_settings[] = {
 	SCALAR("ruleset", struct waf_text, ruleset, "name of `rulesets`", "^[a-z0-9-]{1,40}$", "crs, if absent"),
 	NODE("mode", struct waf_text, mode, "enforce, detect or off", MODE_PATTERN, "detect: judged and recorded, not enforced"),
@@ -204,10 +220,11 @@ const struct setting waf_settings[] = {
 	{.key = "threshold", .kind = SETTING_STRUCT, .at = offsetof(struct waf_text, threshold), .table = threshold_settings,
 	 .size = 2 * sizeof(int64_t), .doc = "anomaly scores that block"},
 	SCALAR("on_failure", struct waf_text, on_failure, "block or pass", "^(block|pass)$", "the inspector is late or lost; block, if absent"),
+	{.key = "responses", .kind = SETTING_STRUCT, .at = offsetof(struct waf_text, responses), .table = responses_settings,
+	 .size = sizeof(struct responses_text), .doc = "inspection of answers; off, if absent"},
 	{.key = "exclude", .kind = SETTING_LIST, .at = offsetof(struct waf_text, exclude), .each = &an_exclusion, .most = 256,
 	 .doc = "rules, or targets of rules, that are not asked"},
 	{.key = "locked", .kind = SETTING_BOOL, .at = offsetof(struct waf_text, locked), .doc = "nothing may be exempt from it"},
-	LATER("responses", "inspection of answers"),
 	LATER("at", "other settings for some requests"),
 	LATER("candidate", "another rule set beside this one"),
 	{.key = NULL},

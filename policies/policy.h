@@ -183,12 +183,22 @@ struct policy_exclusion {
 	const struct slice *targets; /* engine's names, "ARGS:q" "ARGS:json.q"; none: the whole rule */
 };
 
+/* What the WAF does with answers. */
+struct policy_responses {
+	enum policy_mode mode; /* exempt from waf makes ENFORCE into DETECT */
+	bool body;             /* their content too: what is of `types`, or says no type */
+	struct slice types;    /* comma-separated media types */
+	uint64_t max;          /* bytes of content that are inspected, and held where it is enforced */
+	bool beyond_block;     /* content that is longer, or that the engine cannot read, is refused */
+};
+
 struct policy_waf {
 	enum policy_mode mode; /* exempt from waf makes ENFORCE into DETECT */
 	struct slice ruleset;  /* "crs" */
 	unsigned paranoia, detection_paranoia;
 	unsigned threshold_request, threshold_response;
 	bool lost_pass;        /* on_failure: pass */
+	struct policy_responses responses;
 	enum policy_inspect inspect;
 	uint64_t body_max;     /* bytes; beyond is 413 */
 	struct slice body_types; /* comma-separated media types allowed; empty: any */

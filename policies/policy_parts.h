@@ -224,6 +224,7 @@ struct waf {
 	struct slice ruleset;
 	unsigned paranoia, detection_paranoia, threshold_request, threshold_response;
 	bool lost_pass;
+	struct policy_responses responses;
 	uint32_t exclusions_n;
 	const struct exclusion *exclusions;
 };

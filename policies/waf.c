@@ -97,9 +97,12 @@ bool policy_waf_plan(struct policy_run *run, uint64_t default_body_max, struct p
 		.threshold_request = w->threshold_request,
 		.threshold_response = w->threshold_response,
 		.lost_pass = w->lost_pass,
+		.responses = w->responses,
 		.inspect = POLICY_INSPECT_FULL,
 		.body_max = default_body_max,
 	};
+	if (run->exempt_waf && out->responses.mode == POLICY_ENFORCE)
+		out->responses.mode = POLICY_DETECT;
 	plan_body(run, out);
 	if (w->mode != POLICY_OFF && !plan_exclusions(run, out))
 		return false;

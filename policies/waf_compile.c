@@ -255,6 +255,36 @@ static bool failure_read(struct compile *c, const struct yaml_node *node, bool *
 	       fail_at(c->fail, node->place, "a lost inspection is answered with block or pass");
 }
 
+/* What browsers show and programs read as text.  A stream of events is in no list: it has no end to wait for. */
+#define RESPONSE_TYPES "text/html,text/plain,text/xml,application/json,application/xml,application/xhtml+xml"
+
+static bool responses_compile(struct compile *c, const struct file_text *t, struct policy_responses *out)
+{
+	const struct responses_text *r = &t->waf.responses;
+	struct place at = r->mode ? r->mode->place : t->waf_node->place;
+	const struct slice *types = r->types.at;
+	bool ok = true;
+
+	if (r->mode)
+		ok = mode_read(c, r->mode, &out->mode);
+	else
+		out->mode = POLICY_OFF;
+	if (ok && out->mode != POLICY_OFF && c->policy->waf.mode == POLICY_OFF)
+		ok = fail_at(c->fail, at, "answers are inspected only where requests are; waf.mode is off");
+	for (unsigned i = 0; i < r->types.n; i++)
+		if (slice_is(types[i], "text/event-stream"))
+			ok = fail_at(c->fail, at, "text/event-stream has no end that could be waited for; leave it out");
+	if (r->types.n && !r->body)
+		ok = fail_at(c->fail, at, "`types` says nothing while the content is not inspected; write body: true");
+	out->body = r->body;
+	out->max = (uint64_t)r->max;
+	out->beyond_block = r->beyond != 0;
+	if (r->types.n)
+		return media_types_read(c, &r->types, at, &out->types) && ok;
+	out->types = arena_copy(c->arena, SLICE(RESPONSE_TYPES));
+	return out->types.at ? ok : compile_memory(c);
+}
+
 bool waf_compile(struct compile *c, const struct file_text *t)
 {
 	const struct exclusion_text *texts = t->waf.exclude.at;
@@ -266,7 +296,7 @@ bool waf_compile(struct compile *c, const struct file_text *t)
 	if (!exclusions)
 		return compile_memory(c);
 	if (!t->waf_node) {
-		w->mode = POLICY_OFF;
+		w->mode = w->responses.mode = POLICY_OFF;
 		fail_warn(c->fail, (struct place){c->file, 1, 1},
 			  "no `waf`: nothing is inspected; write waf: {mode: enforce}, or off to say so");
 		return ruleset_read(c, NULL, &w->ruleset);
@@ -274,6 +304,7 @@ bool waf_compile(struct compile *c, const struct file_text *t)
 	ok = mode_read(c, t->waf.mode, &w->mode);
 	ok &= ruleset_read(c, t->waf.ruleset, &w->ruleset);
 	ok &= failure_read(c, t->waf.on_failure, &w->lost_pass);
+	ok &= responses_compile(c, t, &w->responses);
 	w->paranoia = (unsigned)t->waf.paranoia;
 	w->detection_paranoia = t->waf.detection_paranoia ? (unsigned)t->waf.detection_paranoia : w->paranoia;
 	w->threshold_request = (unsigned)t->waf.threshold.request;

@@ -15,6 +15,8 @@ struct engine {
 	struct waf_shared *shared;
 	int lanes[WAF_WORKERS * WAF_LANES]; /* far ends: worker 0 small, worker 0 big, worker 1 small ... */
 	unsigned lanes_n;
+	int doors[WAF_INSPECTORS]; /* far ends: what only one inspector can answer best; it also has a lane */
+	unsigned doors_n;          /* 0, or as many as inspectors */
 	unsigned inspectors;
 	unsigned big;          /* the first so many serve the big lanes too */
 	int log_fd;            /* -1: standard error */
@@ -27,10 +29,15 @@ struct engine {
 int zygote_run(struct engine *e, int ready);
 /* Serve the lanes, in a process of its own.  The exit status: 0 when it should be replaced in peace. */
 int inspector_run(const struct engine *e, unsigned number);
-/* Judge one job: the body's form, then the rules.  Texts of hits are made in the arena.
+/* Judge one request: the body's form, then the rules.  Texts of hits are made in the arena.  `kept`: NULL, or
+ * where the transaction of a request that is let through is to be left (NULL when there is none).
  * False: the engine's state is in doubt. */
 bool inspector_judge(const struct engine *e, const struct waf_job *job, struct slice body, struct arena *a,
-		     struct waf_answer *out);
+		     struct waf_answer *out, struct modsec_kept **kept);
+/* Judge one answer in its request's transaction, which is used up; NULL: the request's head is run again.
+ * As above. */
+bool inspector_judge_answer(const struct engine *e, struct modsec_kept *kept, const struct waf_job *job, struct slice body,
+			    struct arena *a, struct waf_answer *out);
 /* Our own uid, no new privileges, no core, not dumpable, gone with the parent. */
 bool role_settle(const struct engine *e, pid_t parent);
 

@@ -1,10 +1,11 @@
-/* filter.c -- the WAF in the chain: one question per request, asked as late as its body needs.
+/* filter.c -- the WAF in the chain: one question per request, asked as late as its body needs.  The answer's
+ * question is filter_answer.c; both are sent and come back here.
  *
  * A request without content to inspect is asked about at its head; another when
  * its content is whole, head and content in one message.  In detect mode nothing
  * waits: traffic goes on and the answer fills the record; where the request ends
  * first, the hits are logged from here. */
-#include "rules/rules.h"
+#include "rules/filter_parts.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,37 +13,34 @@
 #include <unistd.h>
 
 #include "gateway/base/fail.h"
+#include "gateway/base/metric.h"
 #include "rules/admit.h"
 
 enum { DEADLINE_SLACK_MS = 100, WALL_TIMES = 4 };
-
-struct asked {
-	struct pool_ask ask;
-	struct visit *visit;
-	struct wait *wait;    /* NULL: only the record waits */
-	bool pending;         /* an answer will come */
-	enum waf_result result;
-	uint16_t status;
-	int own_fd;           /* -1, or the content's memory file, ours to close */
-};
-
-struct rules_state {
-	struct policy_waf plan;
-	struct asked *asked;
-	bool hold;
-};
 
 static const struct rules_config *conf_of(const struct visit *v)
 {
 	return v->conf;
 }
 
-static struct verdict unsure(const struct visit *v, enum reason reason)
+static enum policy_mode mode_of(const struct rules_state *s, bool answering)
+{
+	return answering ? s->plan.responses.mode : s->plan.mode;
+}
+
+static struct verdict unsure(const struct visit *v, bool answering, enum reason reason)
 {
 	const struct rules_state *s = v->state;
+	bool block = !s->plan.lost_pass && mode_of(s, answering) == POLICY_ENFORCE;
 
-	return (struct verdict){.kind = VERDICT_UNSURE, .reason = reason,
-				.block = !s->plan.lost_pass && s->plan.mode == POLICY_ENFORCE};
+	v->facts->uninspected |= !block;
+	return (struct verdict){.kind = VERDICT_UNSURE, .reason = reason, .block = block};
+}
+
+static void note_uninspected(struct visit *v, const char *why)
+{
+	v->facts->uninspected = true;
+	note(v, "uninspected", "%s", why);
 }
 
 /* ---- The life of a question ---- */
@@ -71,39 +69,76 @@ static struct slice copy_text(struct arena *a, struct slice s)
 	return copy.at ? copy : SLICE_NONE;
 }
 
-static void keep_answer(struct visit *v, const struct waf_answer *answer)
+/* Behind the hits that are there. */
+static void keep_hits(struct facts *facts, struct arena *a, const struct waf_answer *answer)
 {
-	const struct rules_state *s = v->state;
-	struct facts *facts = v->facts;
-	struct arena *a = v->arena;
-	struct waf_hit *hits = answer->hits_n ? ARENA_ARRAY(a, struct waf_hit, answer->hits_n) : NULL;
+	unsigned n = facts->waf_hits_n;
+	struct waf_hit *hits = answer->hits_n ? ARENA_ARRAY(a, struct waf_hit, n + answer->hits_n) : NULL;
 
-	facts->waf_score = answer->score;
-	facts->waf_caught = answer->result == WAF_DENY || answer->score >= s->plan.threshold_request;
-	facts->waf_us = answer->cpu_us;
-	for (uint32_t i = 0; hits && i < answer->hits_n; i++) {
+	if (!hits)
+		return;
+	if (n)
+		memcpy(hits, facts->waf_hits, n * sizeof *hits);
+	for (uint32_t i = 0; i < answer->hits_n; i++) {
 		const struct waf_hit *h = &answer->hits[i];
 
-		hits[i] = (struct waf_hit){h->rule, h->phase, h->severity, copy_text(a, h->message), copy_text(a, h->data),
-					   copy_text(a, h->tag)};
+		hits[n + i] = (struct waf_hit){h->rule, h->phase, h->severity, copy_text(a, h->message), copy_text(a, h->data),
+					       copy_text(a, h->tag)};
 	}
 	facts->waf_hits = hits;
-	facts->waf_hits_n = hits ? answer->hits_n : 0;
+	facts->waf_hits_n = n + answer->hits_n;
 }
 
-static void note_worst(struct visit *v);
+static void keep_answer(struct asked *q, const struct waf_answer *answer)
+{
+	struct rules_state *s = q->visit->state;
+	struct facts *facts = q->visit->facts;
+
+	if (q->answering) {
+		facts->waf_answer_score = answer->score;
+		s->request_hits = facts->waf_hits_n;
+	} else {
+		facts->waf_score = answer->score;
+		facts->waf_caught = answer->result == WAF_DENY || answer->score >= s->plan.threshold_request;
+		s->kept = q->ask.token;
+		s->keeper = answer->keeper;
+	}
+	facts->waf_us += answer->cpu_us;
+	keep_hits(facts, q->visit->arena, answer);
+}
+
+static bool would_block(const struct rules_state *s, const struct facts *f, bool answering)
+{
+	return answering ? f->waf_answer_score >= s->plan.threshold_response : f->waf_score >= s->plan.threshold_request;
+}
 
 /* Nobody waited: what would have happened belongs into the record, which may now be closed. */
 static void answer_record(struct asked *q)
 {
 	struct visit *v = q->visit;
+	const struct rules_state *s = v->state;
 
-	note_worst(v);
-	if (v->facts->waf_score >= ((const struct rules_state *)v->state)->plan.threshold_request)
-		note(v, "would-block", "score %u", v->facts->waf_score);
+	if (!q->answering)
+		note_worst(v, 0);
+	if (would_block(s, v->facts, q->answering))
+		note(v, "would-block", "%sscore %u", q->answering ? "answer, " : "",
+		     q->answering ? v->facts->waf_answer_score : v->facts->waf_score);
 	if (q->result == WAF_LOST || q->result == WAF_SHED)
-		note(v, "uninspected", "the inspection did not finish");
+		note_uninspected(v, "the inspection did not finish");
 	background_done(v);
+}
+
+static void count(const struct pool_ask *ask, const struct waf_answer *answer)
+{
+	static const enum metric ends[] = {[WAF_ALLOW] = METRIC_WAF_ALLOW, [WAF_DENY] = METRIC_WAF_DENY,
+					   [WAF_LOST] = METRIC_WAF_LOST, [WAF_SHED] = METRIC_WAF_SHED};
+
+	metric_count(ends[answer->result]);
+	if (answer->result != WAF_ALLOW && answer->result != WAF_DENY)
+		return;
+	metric_span(SPAN_WAF_RUN, answer->wall_us);
+	metric_span(SPAN_WAF_QUEUE, loop_clock_us() - ask->asked_us - answer->wall_us);
+	metric_add(METRIC_WAF_CPU, answer->cpu_us);
 }
 
 static void answered(struct pool_ask *ask, const struct waf_answer *answer)
@@ -112,10 +147,15 @@ static void answered(struct pool_ask *ask, const struct waf_answer *answer)
 	struct wait *wait = q->wait;
 
 	q->pending = false;
+	if (!q->visit->facts->canary)
+		count(ask, answer);
 	q->result = answer->result;
 	q->status = answer->status;
-	if (answer->result == WAF_ALLOW || answer->result == WAF_DENY)
-		keep_answer(q->visit, answer);
+	if (answer->result == WAF_ALLOW || answer->result == WAF_DENY) {
+		keep_answer(q, answer);
+		if (q->answering)
+			answer_note(q->visit, answer);
+	}
 	q->wait = NULL;
 	if (wait)
 		wait_done(wait, OUTCOME_ANSWERED);
@@ -158,30 +198,45 @@ static struct verdict detected(const struct visit *v)
 	return would;
 }
 
-static void note_worst(struct visit *v)
+/* The summing rules of CRS repeat what the others found. */
+static bool sums_up(const struct waf_hit *h)
+{
+	return h->rule / 1000 == 949 || h->rule / 1000 == 959 || h->rule / 1000 == 980;
+}
+
+void note_worst(struct visit *v, unsigned from)
 {
 	const struct facts *f = v->facts;
 	const struct waf_hit *worst = NULL;
 
-	/* The summing rules of CRS (949, 980) repeat what the others found. */
-	for (unsigned i = 0; i < f->waf_hits_n; i++)
-		if (f->waf_hits[i].rule / 1000 != 949 && f->waf_hits[i].rule / 1000 != 980 &&
-		    (!worst || f->waf_hits[i].severity < worst->severity))
+	for (unsigned i = from; i < f->waf_hits_n; i++)
+		if (!sums_up(&f->waf_hits[i]) && (!worst || f->waf_hits[i].severity < worst->severity))
 			worst = &f->waf_hits[i];
 	if (worst)
 		note(v, "rule", "%u %.*s", worst->rule, SLICE_F(worst->message));
+}
+
+bool question_failed(const struct visit *v, const struct asked *q, struct verdict *out)
+{
+	bool lost = v->run->wait.outcome != OUTCOME_ANSWERED || q->result == WAF_LOST;
+
+	if (v->run->wait.outcome == OUTCOME_LATE)
+		metric_count(METRIC_WAF_LATE);
+	if (!lost && q->result != WAF_SHED)
+		return false;
+	*out = unsure(v, q->answering, lost ? REASON_WAF_LOST : REASON_WAF_BUSY);
+	return true;
 }
 
 static struct verdict decide(struct visit *v)
 {
 	const struct rules_state *s = v->state;
 	const struct asked *q = s->asked;
+	struct verdict out;
 
-	if (v->run->wait.outcome != OUTCOME_ANSWERED || q->result == WAF_LOST)
-		return unsure(v, REASON_WAF_LOST);
-	if (q->result == WAF_SHED)
-		return unsure(v, REASON_WAF_BUSY);
-	note_worst(v);
+	if (question_failed(v, q, &out))
+		return out;
+	note_worst(v, 0);
 	if (s->plan.mode == POLICY_DETECT)
 		return detected(v);
 	return q->result == WAF_DENY ? deny(v, q->status) : PASS;
@@ -257,9 +312,10 @@ static bool fill_job(struct waf_job *job, struct visit *v, uint64_t body_len)
 	job->minor = req->minor;
 	job->body_len = body_len;
 	job->with_body = body_len != 0;
+	job->keep = s->answers;
 	for (unsigned i = 0; i < s->plan.exclusions_n; i++)
 		fits = add_exclusions_of(job, s->plan.exclusions[i]) && fits;
-	if (!fits)
+	if (!fits && !s->asked)
 		note(v, "exclusions", "only %d fit one request", WAF_EXCLUSIONS);
 	return true;
 }
@@ -280,13 +336,28 @@ static int body_file(const struct held *held)
 	return -1;
 }
 
-static struct asked *new_asked(struct visit *v)
+/* In the message, or beside it. */
+static bool attach(struct asked *q, struct waf_job *job, const struct held *held)
+{
+	if (!held)
+		return true;
+	if (held->fd < 0 && held->memory.len <= WAF_INLINE) {
+		job->body = held->memory;
+		return true;
+	}
+	job->body_outside = true;
+	q->own_fd = body_file(held);
+	return q->own_fd >= 0;
+}
+
+static struct asked *new_asked(struct visit *v, bool answering)
 {
 	struct asked *q = mem_take_zeroed(pool_budget(conf_of(v)->pool), sizeof *q);
 
 	if (!q)
 		return NULL;
 	q->visit = v;
+	q->answering = answering;
 	q->own_fd = -1;
 	q->ask.answered = answered;
 	return q;
@@ -297,37 +368,42 @@ static uint32_t deadline_ms(const struct rules_config *c, const struct waf_job *
 	return c->queue_ms + WALL_TIMES * job->run_ms + DEADLINE_SLACK_MS;
 }
 
-static struct verdict ask(struct visit *v, const struct held *held)
+bool question_waits(const struct visit *v, enum policy_mode mode)
+{
+	return mode != POLICY_DETECT || conf_of(v)->detect_waits;
+}
+
+struct verdict question_ask(struct visit *v, bool answering, const struct held *held, step_fn *next)
 {
 	static struct waf_job job; /* 12 KiB, used up before this returns */
 	const struct rules_config *c = v->conf;
 	struct rules_state *s = v->state;
-	struct asked *q = new_asked(v);
+	struct asked *q = new_asked(v, answering);
 
 	if (!q || !fill_job(&job, v, held ? held->len : 0))
 		goto busy;
-	if (held && (held->fd >= 0 || held->memory.len > WAF_INLINE)) {
-		job.body_outside = true;
-		q->own_fd = body_file(held);
-		if (q->own_fd < 0)
-			goto busy;
-	} else if (held) {
-		job.body = held->memory;
-	}
-	if (!pool_ask(c->pool, &q->ask, &job, q->own_fd, c->queue_ms))
+	if (answering)
+		answer_fill_job(v, q, &job);
+	if (!attach(q, &job, held) || !pool_ask(c->pool, &q->ask, &job, q->own_fd, c->queue_ms))
 		goto busy;
 	q->pending = true;
-	s->asked = q;
-	if (s->plan.mode == POLICY_DETECT && !c->detect_waits) {
+	*(answering ? &s->answer_asked : &s->asked) = q;
+	if (!question_waits(v, mode_of(s, answering))) {
 		background_begin(v);
 		return PASS;
 	}
 	q->wait = wait_open(v, deadline_ms(c, &job), cancel, q);
-	return (struct verdict){.kind = VERDICT_WAIT, .next = decide};
+	return (struct verdict){.kind = VERDICT_WAIT, .next = next};
 busy:
+	metric_count(METRIC_WAF_BUSY);
 	if (q)
 		free_asked(q);
-	return unsure(v, REASON_WAF_BUSY);
+	return unsure(v, answering, REASON_WAF_BUSY);
+}
+
+static struct verdict ask(struct visit *v, const struct held *held)
+{
+	return question_ask(v, false, held, decide);
 }
 
 /* ---- The gates ---- */
@@ -362,11 +438,12 @@ static struct verdict at_request(struct visit *v)
 	if (s->plan.mode == POLICY_OFF)
 		return PASS;
 	if (!conf_of(v)->pool)
-		return unsure(v, REASON_WAF_LOST);
+		return unsure(v, false, REASON_WAF_LOST);
+	answer_prepare(v);
 	if (a.unseen)
-		note(v, "uninspected", "%s", a.unseen);
+		note_uninspected(v, a.unseen);
 	if (v->req->upgrade != HTTP_UPGRADE_NONE)
-		note(v, "uninspected", "what follows the upgrade");
+		note_uninspected(v, "what follows the upgrade");
 	s->hold = a.content && a.inspect;
 	return s->hold ? PASS : ask(v, NULL);
 }
@@ -378,7 +455,7 @@ static struct verdict at_body(struct visit *v)
 	if (!s->hold)
 		return PASS;
 	if (v->held->len > s->plan.body_max) {
-		note(v, "uninspected", "longer than may be inspected");
+		note_uninspected(v, "longer than may be inspected");
 		return ask(v, NULL);
 	}
 	return ask(v, v->held->len ? v->held : NULL);
@@ -391,23 +468,34 @@ static enum body_use body(const struct visit *v)
 	return s->hold ? BODY_HELD : BODY_UNSEEN;
 }
 
-static void leave(struct visit *v)
+static void forget(struct asked **at)
 {
-	struct rules_state *s = v->state;
-	struct asked *q = s->asked;
+	struct asked *q = *at;
 
 	if (!q)
 		return;
-	s->asked = NULL;
+	*at = NULL;
 	if (q->pending)
-		pool_cancel(conf_of(v)->pool, &q->ask);
+		pool_cancel(conf_of(q->visit)->pool, &q->ask);
 	free_asked(q);
+}
+
+static void leave(struct visit *v)
+{
+	struct rules_state *s = v->state;
+
+	forget(&s->asked);
+	forget(&s->answer_asked);
 }
 
 const struct filter rules_filter = {
 	.name = "waf",
 	.state_size = sizeof(struct rules_state),
-	.at = {[GATE_REQUEST] = at_request, [GATE_REQUEST_BODY] = at_body},
+	.at = {[GATE_REQUEST] = at_request,
+	       [GATE_REQUEST_BODY] = at_body,
+	       [GATE_RESPONSE] = answer_at_head,
+	       [GATE_RESPONSE_BODY] = answer_at_body},
 	.body = body,
+	.answer = answer_use,
 	.leave = leave,
 };

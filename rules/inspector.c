@@ -21,25 +21,32 @@
 #include <unistd.h>
 
 #include "gateway/base/log.h"
+#include "rules/kept.h"
 
 enum {
 	ANSWER_WAIT_MS = 50,  /* a worker that does not read its answers for longer loses this one */
 	MEMORY_EVERY = 64,    /* jobs between two looks at our own size */
 	MEMORY_GROWTH = 128 << 20,
 	LOOK_MS = 100,        /* the one the kernel woke may have died before it took the job */
+	DOOR = WAF_WORKERS * WAF_LANES, /* our own door, where events name lanes */
+	/* What a kept transaction takes, measured: so much, and so many times the request's own bytes. */
+	KEPT_BASE = 32 << 10, KEPT_TIMES = 30,
 };
 
 struct inspector {
 	const struct engine *engine;
+	unsigned number;
 	struct waf_cell *cell;
 	int epoll, statm;
 	bool big, broken;
 	uint64_t jobs, base_bytes;
 	char *in;
+	size_t message_len;
 	struct buf out;
 	struct arena arena;
 	struct waf_job job;
 	struct waf_answer answer;
+	struct kept kept;
 };
 
 static volatile sig_atomic_t stop;
@@ -106,6 +113,8 @@ static void answer_short(struct inspector *in, int fd, enum waf_result result)
 	in->answer.result = result;
 	in->answer.status = 0;
 	in->answer.hits_n = in->answer.hits_cut = in->answer.score = 0;
+	in->answer.keeper = 0;
+	in->answer.again = false;
 	answer(in, fd);
 }
 
@@ -115,7 +124,8 @@ static void answer_short(struct inspector *in, int fd, enum waf_result result)
 static struct slice map_body(const struct inspector *in, int fd)
 {
 	int seals = fcntl(fd, F_GET_SEALS), needed = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
-	uint64_t most = in->engine->plan.rulesets[in->job.ruleset].body_max, len = in->job.body_len;
+	uint64_t most = in->job.answering ? WAF_ANSWER_MOST : in->engine->plan.rulesets[in->job.ruleset].body_max;
+	uint64_t len = in->job.body_len;
 	struct stat st;
 	void *at;
 
@@ -125,9 +135,25 @@ static struct slice map_body(const struct inspector *in, int fd)
 	return at == MAP_FAILED ? SLICE_NONE : slice_make(at, len);
 }
 
+/* The engine's part of a job.  *kept: the transaction of a request whose answer will be asked about, or NULL. */
+static bool run(struct inspector *in, struct slice body, struct modsec_kept **kept)
+{
+	const struct engine *e = in->engine;
+
+	*kept = NULL;
+	if (in->job.answering)
+		return inspector_judge_answer(e, kept_take(&in->kept, in->job.kept), &in->job, body, &in->arena, &in->answer);
+	if (!inspector_judge(e, &in->job, body, &in->arena, &in->answer, in->job.keep ? kept : NULL))
+		return false;
+	in->answer.keeper = *kept ? (uint8_t)(in->number + 1) : 0;
+	return true;
+}
+
 static void judge(struct inspector *in, int fd, int body_fd)
 {
+	struct modsec_kept *kept;
 	int64_t wall = clock_us(CLOCK_MONOTONIC), cpu = clock_us(CLOCK_PROCESS_CPUTIME_ID);
+	uint64_t outside = in->job.body_outside ? in->job.body_len : 0;
 	struct slice body = in->job.body;
 
 	if (in->job.body_outside) {
@@ -138,7 +164,7 @@ static void judge(struct inspector *in, int fd, int body_fd)
 			return;
 		}
 	}
-	if (!inspector_judge(in->engine, &in->job, body, &in->arena, &in->answer))
+	if (!run(in, body, &kept))
 		in->broken = true;
 	in->answer.cpu_us = (uint32_t)(clock_us(CLOCK_PROCESS_CPUTIME_ID) - cpu);
 	in->answer.wall_us = (uint32_t)(clock_us(CLOCK_MONOTONIC) - wall);
@@ -146,6 +172,8 @@ static void judge(struct inspector *in, int fd, int body_fd)
 		answer_short(in, fd, WAF_LOST);
 	else
 		answer(in, fd);
+	if (kept)
+		kept_put(&in->kept, in->job.token, kept, KEPT_BASE + KEPT_TIMES * (in->message_len + outside));
 	if (in->job.body_outside)
 		munmap((void *)(uintptr_t)body.at, body.len);
 }
@@ -170,23 +198,39 @@ static size_t receive(struct inspector *in, int fd, int *body_fd)
 	return n < 0 || (m.msg_flags & MSG_TRUNC) ? 0 : (size_t)n;
 }
 
+/* Jobs of all workers come through the door; they are answered on the small lanes. */
+static bool is_ours(const struct inspector *in, unsigned lane)
+{
+	const struct engine *e = in->engine;
+
+	return in->job.ruleset < e->plan.rulesets_n &&
+	       (lane == DOOR ? in->job.worker < e->lanes_n / WAF_LANES : in->job.worker == lane / WAF_LANES);
+}
+
 static bool serve(struct inspector *in, unsigned lane)
 {
-	int fd = in->engine->lanes[lane], body_fd;
+	const struct engine *e = in->engine;
+	int fd = lane == DOOR ? e->doors[in->number] : e->lanes[lane], body_fd;
 	size_t n = receive(in, fd, &body_fd);
 	int64_t now = clock_us(CLOCK_MONOTONIC);
 
 	if (n && !waf_unpack_job(slice_make(in->in, n), &in->arena, &in->job)) {
-		log_warn("a message on lane %u is not a job", lane);
+		log_warn("a message that is not a job was dropped, from %s", lane == DOOR ? "the door" : "a lane");
 		n = 0;
 	}
-	if (n && (in->job.ruleset >= in->engine->plan.rulesets_n || in->job.worker != lane / WAF_LANES)) {
-		answer_short(in, fd, WAF_LOST);
+	in->message_len = n;
+	if (n && lane == DOOR && in->job.worker < e->lanes_n / WAF_LANES)
+		fd = e->lanes[in->job.worker * WAF_LANES + WAF_SMALL];
+	if (n && !is_ours(in, lane)) {
+		if (lane != DOOR)
+			answer_short(in, fd, WAF_LOST);
 	} else if (n && still_wanted(in)) {
 		in->answer.cpu_us = in->answer.wall_us = in->answer.score = 0;
 		in->answer.status = 0;
+		in->answer.keeper = 0;
+		in->answer.again = false;
 		in->answer.hits_n = in->answer.hits_cut = 0;
-		claim(in, lane % WAF_LANES, now);
+		claim(in, lane == DOOR ? WAF_SMALL : lane % WAF_LANES, now);
 		if (now > in->job.queue_until_us)
 			answer_short(in, fd, WAF_SHED);
 		else
@@ -201,14 +245,18 @@ static bool serve(struct inspector *in, unsigned lane)
 	return n != 0;
 }
 
-/* One job of what is ready: small lanes before big ones, each in its turn. */
+/* One job of what is ready: the door, where only we are waited for; then small lanes before big ones,
+ * each in its turn. */
 static void serve_one(struct inspector *in, struct epoll_event *events, int n)
 {
+	for (int i = 0; i < n; i++)
+		if (events[i].data.u32 == DOOR && (events[i].events & EPOLLIN) && serve(in, DOOR))
+			return;
 	for (unsigned kind = WAF_SMALL; kind < WAF_LANES; kind++)
 		for (int i = 0; i < n; i++) {
 			unsigned lane = events[i].data.u32;
 
-			if (lane % WAF_LANES != kind)
+			if (lane == DOOR || lane % WAF_LANES != kind)
 				continue;
 			if ((events[i].events & EPOLLIN) && serve(in, lane))
 				return;
@@ -254,17 +302,22 @@ static bool open_lanes(struct inspector *in)
 		if (epoll_ctl(in->epoll, EPOLL_CTL_ADD, e->lanes[i], &event) < 0)
 			return false;
 	}
+	if (in->epoll >= 0 && in->number < e->doors_n) {
+		struct epoll_event event = {.events = EPOLLIN, .data.u32 = DOOR};
+
+		return epoll_ctl(in->epoll, EPOLL_CTL_ADD, e->doors[in->number], &event) == 0;
+	}
 	return in->epoll >= 0;
 }
 
 static void serve_until_stopped(struct inspector *in)
 {
-	struct epoll_event events[WAF_WORKERS * WAF_LANES];
+	struct epoll_event events[DOOR + 1];
 	sigset_t none;
 
 	sigemptyset(&none);
 	while (!stop && !worn_out(in)) {
-		int n = epoll_pwait(in->epoll, events, WAF_WORKERS * WAF_LANES, LOOK_MS, &none);
+		int n = epoll_pwait(in->epoll, events, DOOR + 1, LOOK_MS, &none);
 
 		if (n > 0)
 			serve_one(in, events, n);
@@ -284,17 +337,20 @@ int inspector_run(const struct engine *e, unsigned number)
 	if (!in)
 		return 1;
 	in->engine = e;
+	in->number = number;
 	in->cell = &e->shared->cells[number];
 	in->big = number < e->big;
 	in->in = malloc(WAF_MESSAGE);
 	in->statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	in->base_bytes = resident(in);
 	arena_init(&in->arena, NULL, 16 << 10);
+	kept_init(&in->kept, e->inspectors, modsec_drop);
 	ok = in->in && open_lanes(in);
 	if (ok)
 		serve_until_stopped(in);
 	else
 		log_error("cannot begin: %m");
+	kept_done(&in->kept);
 	arena_done(&in->arena);
 	buf_done(&in->out);
 	close(in->epoll);

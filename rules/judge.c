@@ -57,15 +57,22 @@ static bool check_body(const struct engine *e, const struct waf_job *job, struct
 	return true;
 }
 
+static struct modsec_field *copy_fields(const struct fields *from, struct arena *a)
+{
+	struct modsec_field *fields = ARENA_ARRAY(a, struct modsec_field, from->n + 1);
+
+	for (uint32_t i = 0; fields && i < from->n; i++)
+		fields[i] = (struct modsec_field){from->at[i].name, from->at[i].value};
+	return fields;
+}
+
 static bool fill_lists(const struct waf_job *job, struct arena *a, struct modsec_request *req)
 {
-	struct modsec_field *fields = ARENA_ARRAY(a, struct modsec_field, job->fields.n + 1);
+	struct modsec_field *fields = copy_fields(&job->fields, a);
 	struct modsec_exclusion *exclusions = ARENA_ARRAY(a, struct modsec_exclusion, job->exclusions_n + 1);
 
 	if (!fields || !exclusions)
 		return false;
-	for (uint32_t i = 0; i < job->fields.n; i++)
-		fields[i] = (struct modsec_field){job->fields.at[i].name, job->fields.at[i].value};
 	for (uint32_t i = 0; i < job->exclusions_n; i++)
 		exclusions[i] = (struct modsec_exclusion){job->exclusions[i].rule, job->exclusions[i].tag, job->exclusions[i].target};
 	req->fields = fields;
@@ -75,13 +82,10 @@ static bool fill_lists(const struct waf_job *job, struct arena *a, struct modsec
 	return true;
 }
 
-bool inspector_judge(const struct engine *e, const struct waf_job *job, struct slice body, struct arena *a,
-		     struct waf_answer *out)
+/* All but the content.  `client` has ADDR_TEXT bytes. */
+static bool fill_request(const struct waf_job *job, struct arena *a, char *client, struct modsec_request *req)
 {
-	struct collect c = {a, out};
-	struct modsec_verdict verdict;
-	char client[ADDR_TEXT];
-	struct modsec_request req = {
+	*req = (struct modsec_request){
 		.ruleset = job->ruleset,
 		.detect = job->mode == WAF_DETECT,
 		.paranoia = job->paranoia,
@@ -96,22 +100,79 @@ bool inspector_judge(const struct engine *e, const struct waf_job *job, struct s
 		.method = arena_copy(a, job->method).at,
 		.target = arena_copy(a, job->target).at,
 		.version = job->minor == 0 ? "1.0" : "1.1",
-		.with_body = job->with_body,
-		.body = body,
 	};
+	addr_text(&job->client, client);
+	return req->server_name && req->id && req->method && req->target && fill_lists(job, a, req);
+}
+
+static void take_verdict(struct waf_answer *out, const struct modsec_verdict *verdict)
+{
+	out->score = verdict->score;
+	if (verdict->deny) {
+		out->result = WAF_DENY;
+		out->status = (uint16_t)verdict->status;
+	}
+}
+
+bool inspector_judge(const struct engine *e, const struct waf_job *job, struct slice body, struct arena *a,
+		     struct waf_answer *out, struct modsec_kept **kept)
+{
+	struct collect c = {a, out};
+	struct modsec_verdict verdict;
+	char client[ADDR_TEXT];
+	struct modsec_request req;
+	bool judged;
 
 	out->result = WAF_ALLOW;
-	addr_text(&job->client, client);
-	if (!req.server_name || !req.id || !req.method || !req.target || !fill_lists(job, a, &req))
+	if (!fill_request(job, a, client, &req))
 		return false;
+	req.with_body = job->with_body;
+	req.body = body;
 	if (job->with_body && check_body(e, job, body, &c))
 		return true;
-	if (!modsec_judge(e->modsec, &req, &verdict, collect, &c))
+	judged = kept ? modsec_judge_kept(e->modsec, &req, &verdict, collect, &c, kept) :
+			modsec_judge(e->modsec, &req, &verdict, collect, &c);
+	if (judged)
+		take_verdict(out, &verdict);
+	return judged;
+}
+
+/* ---- Answers ---- */
+
+/* The request's head once more, for what the rules remember of it: it was let through, and its hits were told. */
+static bool run_again(const struct engine *e, const struct waf_job *job, struct arena *a, struct modsec_kept **kept)
+{
+	struct modsec_verdict verdict;
+	struct modsec_request req;
+	char client[ADDR_TEXT];
+
+	if (!fill_request(job, a, client, &req))
 		return false;
-	out->score = verdict.score;
-	if (verdict.deny) {
-		out->result = WAF_DENY;
-		out->status = (uint16_t)verdict.status;
-	}
-	return true;
+	req.detect = true;
+	return modsec_judge_kept(e->modsec, &req, &verdict, NULL, NULL, kept);
+}
+
+bool inspector_judge_answer(const struct engine *e, struct modsec_kept *kept, const struct waf_job *job, struct slice body,
+			    struct arena *a, struct waf_answer *out)
+{
+	struct collect c = {a, out};
+	struct modsec_verdict verdict;
+	struct modsec_answer answer = {
+		.detect = job->mode == WAF_DETECT,
+		.status = job->status,
+		.version = job->status_minor == 0 ? "1.0" : "1.1",
+		.fields = copy_fields(&job->answer, a),
+		.fields_n = job->answer.n,
+		.body = body,
+	};
+	bool judged;
+
+	out->result = WAF_ALLOW;
+	out->again = !kept;
+	judged = answer.fields && (kept || run_again(e, job, a, &kept)) &&
+		 modsec_judge_answer(kept, &answer, &verdict, collect, &c);
+	if (judged)
+		take_verdict(out, &verdict);
+	modsec_drop(kept);
+	return judged;
 }

@@ -3,7 +3,7 @@
  * A program of its own, so that the rule engine and what it links are never
  * mapped where keys are.  The supervisor starts it with descriptors it inherits:
  *
- * portcullis-inspector --rules FD --shared FD --lanes FD,FD,... --inspectors N
+ * portcullis-inspector --rules FD --shared FD --lanes FD,FD,... --doors FD,FD,... --inspectors N
  *                      --big N --log FD --ready FD [--uid UID] */
 #include "rules/engine.h"
 
@@ -24,7 +24,7 @@ const char *malloc_conf = "narenas:1,dirty_decay_ms:-1,muzzy_decay_ms:-1";
 struct arguments {
 	uint64_t rules, shared, inspectors, big, log, ready, uid;
 	bool has_uid, has_log, has_ready;
-	struct slice lanes;
+	struct slice lanes, doors;
 };
 
 static const struct option options[] = {
@@ -32,7 +32,7 @@ static const struct option options[] = {
 	{"lanes", required_argument, NULL, 'l'},  {"inspectors", required_argument, NULL, 'n'},
 	{"big", required_argument, NULL, 'b'},    {"log", required_argument, NULL, 'L'},
 	{"ready", required_argument, NULL, 'R'},  {"uid", required_argument, NULL, 'u'},
-	{NULL, 0, NULL, 0},
+	{"doors", required_argument, NULL, 'd'},  {NULL, 0, NULL, 0},
 };
 
 static bool number(const char *text, uint64_t most, uint64_t *out)
@@ -49,6 +49,9 @@ static bool take_argument(struct arguments *a, int which, const char *value)
 		return number(value, 65535, &a->shared);
 	case 'l':
 		a->lanes = slice_of(value);
+		return true;
+	case 'd':
+		a->doors = slice_of(value);
 		return true;
 	case 'n':
 		return number(value, WAF_INSPECTORS, &a->inspectors) && a->inspectors;
@@ -75,17 +78,25 @@ static bool read_arguments(int argc, char **argv, struct arguments *a)
 	return optind == argc && a->rules && a->shared && a->inspectors && a->lanes.len;
 }
 
-static bool take_lanes(struct engine *e, struct slice list)
+/* Numbers of descriptors, separated by commas. */
+static bool take_list(struct slice list, int *out, unsigned most, unsigned *n)
 {
 	struct slice one;
 	uint64_t fd;
 
 	while (slice_cut(&list, ',', &one)) {
-		if (e->lanes_n == WAF_WORKERS * WAF_LANES || !text_uint(one, &fd) || fd > 65535)
+		if (*n == most || !text_uint(one, &fd) || fd > 65535)
 			return false;
-		e->lanes[e->lanes_n++] = (int)fd;
+		out[(*n)++] = (int)fd;
 	}
-	return e->lanes_n % WAF_LANES == 0;
+	return true;
+}
+
+static bool take_lanes(struct engine *e, const struct arguments *a)
+{
+	return take_list(a->lanes, e->lanes, WAF_WORKERS * WAF_LANES, &e->lanes_n) && e->lanes_n % WAF_LANES == 0 &&
+	       take_list(a->doors, e->doors, WAF_INSPECTORS, &e->doors_n) &&
+	       (!e->doors_n || e->doors_n == a->inspectors);
 }
 
 static bool map_shared(struct engine *e, int fd)
@@ -191,7 +202,7 @@ static void warm_up(struct engine *e)
 		fields_add(&job->fields, &a, SLICE("host"), SLICE("localhost"));
 		fields_add(&job->fields, &a, SLICE("user-agent"), SLICE("warm"));
 		fields_add(&job->fields, &a, SLICE("content-type"), SLICE("application/x-www-form-urlencoded"));
-		inspector_judge(e, job, job->body, &a, answer);
+		inspector_judge(e, job, job->body, &a, answer, NULL);
 		arena_done(&a);
 	}
 	free(answer);
@@ -206,7 +217,7 @@ int main(int argc, char **argv)
 	pid_t parent = getppid();
 	char why[1024];
 
-	if (!read_arguments(argc, argv, &a) || !take_lanes(&e, a.lanes)) {
+	if (!read_arguments(argc, argv, &a) || !take_lanes(&e, &a)) {
 		fprintf(stderr, "portcullis-inspector is started by portcullis\n");
 		return 2;
 	}

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <vector>
@@ -46,7 +47,7 @@ std::string settings(const modsec_ruleset &set, const std::string &unicode_map)
 	std::string s;
 	const std::string body = std::to_string(set.body_max), arguments = std::to_string(set.arguments);
 
-	s += "SecRuleEngine On\nSecRequestBodyAccess On\nSecResponseBodyAccess Off\nSecAuditEngine Off\n";
+	s += "SecRuleEngine On\nSecRequestBodyAccess On\nSecResponseBodyAccess On\nSecAuditEngine Off\n";
 	s += "SecUploadKeepFiles Off\nSecTmpSaveUploadedFiles Off\n";
 	/* The worker refuses larger bodies with 413; these are the second barrier. */
 	s += "SecRequestBodyLimit " + body + "\nSecRequestBodyNoFilesLimit " + body + "\nSecRequestBodyLimitAction Reject\n";
@@ -172,7 +173,10 @@ public:
 		for (const std::string &f : files)
 			if (f != setup && !add_file(f))
 				return false;
-		return setup.empty() || !readable(folder(setup) + after_crs) || add_file(folder(setup) + after_crs);
+		if (!setup.empty() && readable(folder(setup) + after_crs) && !add_file(folder(setup) + after_crs))
+			return false;
+		give_answers_whole();
+		return true;
 	}
 
 	std::unique_ptr<RulesSet> take() { return std::move(rules_); }
@@ -204,6 +208,14 @@ private:
 	{
 		return first_readable({path + "/unicode.mapping", "/etc/modsecurity/unicode.mapping",
 				       "/usr/share/modsecurity/unicode.mapping", "/etc/nginx/unicode.mapping"});
+	}
+
+	/* Which answers are inspected, and how much of them, is policy's: what it hands over is looked at. */
+	void give_answers_whole()
+	{
+		rules_->m_secResponseBodyAccess = RulesSetProperties::TrueConfigBoolean;
+		rules_->m_responseBodyTypeToBeInspected.m_value.clear();
+		rules_->m_responseBodyLimit.m_value = 0;
 	}
 
 	/* Paranoia and thresholds are policy's: the example entries that set them, if somebody woke
@@ -274,6 +286,11 @@ void on_match(void *data, const void *message)
 
 /* ---- One request ---- */
 
+int engine_mode(bool detect)
+{
+	return detect ? RulesSetProperties::DetectionOnlyRuleEngine : RulesSetProperties::EnabledRuleEngine;
+}
+
 void set_tx(Transaction &t, const char *name, unsigned value)
 {
 	t.m_collections.m_tx_collection->storeOrUpdateFirst(name, std::to_string(value));
@@ -284,7 +301,7 @@ void lay_over(Transaction &t, const modsec_request &req)
 {
 	const unsigned detection = std::max(req.paranoia, req.detection_paranoia);
 
-	t.m_secRuleEngine = req.detect ? RulesSetProperties::DetectionOnlyRuleEngine : RulesSetProperties::EnabledRuleEngine;
+	t.m_secRuleEngine = engine_mode(req.detect);
 	set_tx(t, "paranoia_level", req.paranoia);
 	set_tx(t, "blocking_paranoia_level", req.paranoia);
 	set_tx(t, "executing_paranoia_level", detection);
@@ -368,7 +385,8 @@ bool stopped(Transaction &t, modsec_verdict *out)
 	return true;
 }
 
-void run_phases(Transaction &t, const modsec_request &req, modsec_verdict *out)
+/* `goes_on`: an answer will follow, whose phases come before the last one. */
+void run_phases(Transaction &t, const modsec_request &req, bool goes_on, modsec_verdict *out)
 {
 	take_head(t, req);
 	t.processRequestHeaders();
@@ -381,15 +399,28 @@ void run_phases(Transaction &t, const modsec_request &req, modsec_verdict *out)
 	t.processRequestBody();
 	if (stopped(t, out))
 		return;
-	if (req.detect)
+	if (req.detect && !goes_on)
 		t.processLogging();
 }
 
-unsigned score_of(Transaction &t)
+void run_answer(Transaction &t, const modsec_answer &answer, modsec_verdict *out)
+{
+	for (unsigned i = 0; i < answer.fields_n; i++)
+		t.addResponseHeader(text(answer.fields[i].name), text(answer.fields[i].value));
+	t.processResponseHeaders(static_cast<int>(answer.status), std::string("HTTP/") + answer.version);
+	if (stopped(t, out))
+		return;
+	if (answer.body.len)
+		t.appendResponseBody(reinterpret_cast<const unsigned char *>(answer.body.at), answer.body.len);
+	t.processResponseBody();
+	stopped(t, out);
+}
+
+unsigned score_of(Transaction &t, std::initializer_list<const char *> names)
 {
 	unsigned most = 0;
 
-	for (const char *name : {"blocking_inbound_anomaly_score", "anomaly_score", "inbound_anomaly_score"}) {
+	for (const char *name : names) {
 		const std::unique_ptr<std::string> value = t.m_collections.m_tx_collection->resolveFirst(name);
 		unsigned n = 0;
 
@@ -399,7 +430,7 @@ unsigned score_of(Transaction &t)
 	return most;
 }
 
-void report(const RuleMessage &m, void (*hit)(void *, const modsec_hit *), void *context)
+void report(const RuleMessage &m, modsec_hit_fn *hit, void *context)
 {
 	static const std::string attack = "attack-", none;
 	const auto tag = std::find_if(m.m_tags.begin(), m.m_tags.end(),
@@ -459,26 +490,101 @@ unsigned modsec_rules(const struct modsec *m)
 	return m->rules;
 }
 
-bool modsec_judge(struct modsec *m, const struct modsec_request *req, struct modsec_verdict *out,
-		  void (*hit)(void *context, const struct modsec_hit *hit), void *context)
+/* A transaction and what it refers to, at one place for as long as it lives. */
+struct modsec_kept {
+	modsec_kept(modsec *m, const modsec_request &req)
+		: id(req.id), hook{nullptr}, engine(engine_mode(req.detect)),
+		  transaction(&m->library, m->sets[req.ruleset].get(), &id[0], &hook)
+	{
+		hook.transaction = &transaction;
+	}
+
+	std::string id;
+	Hook hook;
+	int engine; /* as policy has set it; a rule may have changed it since */
+	Transaction transaction;
+};
+
+namespace {
+
+/* What has matched since `from` messages. */
+void report_from(Transaction &t, size_t from, modsec_hit_fn *hit, void *context)
+{
+	for (const RuleMessage &message : t.m_rulesMessages)
+		if (from)
+			from--;
+		else if (hit && rule_id(message, 0) != rule_xml)
+			report(message, hit, context);
+}
+
+void judge(modsec_kept &k, const modsec_request &req, bool goes_on, modsec_verdict *out, modsec_hit_fn *hit, void *context)
+{
+	Transaction &t = k.transaction;
+
+	lay_over(t, req);
+	run_phases(t, req, goes_on, out);
+	out->score = score_of(t, {"blocking_inbound_anomaly_score", "anomaly_score", "inbound_anomaly_score"});
+	report_from(t, 0, hit, context);
+}
+
+} /* namespace */
+
+bool modsec_judge(struct modsec *m, const struct modsec_request *req, struct modsec_verdict *out, modsec_hit_fn *hit,
+		  void *context)
 {
 	*out = modsec_verdict();
 	if (req->ruleset >= m->sets.size())
 		return false;
 	try {
-		std::string id = req->id;
-		Hook hook = {nullptr};
-		Transaction t(&m->library, m->sets[req->ruleset].get(), &id[0], &hook);
+		modsec_kept k(m, *req);
 
-		hook.transaction = &t;
-		lay_over(t, *req);
-		run_phases(t, *req, out);
-		out->score = score_of(t);
-		for (const RuleMessage &message : t.m_rulesMessages)
-			if (rule_id(message, 0) != rule_xml)
-				report(message, hit, context);
+		judge(k, *req, false, out, hit, context);
 		return true;
 	} catch (...) {
 		return false;
 	}
+}
+
+bool modsec_judge_kept(struct modsec *m, const struct modsec_request *req, struct modsec_verdict *out, modsec_hit_fn *hit,
+		       void *context, struct modsec_kept **kept)
+{
+	*out = modsec_verdict();
+	*kept = nullptr;
+	if (req->ruleset >= m->sets.size())
+		return false;
+	try {
+		std::unique_ptr<modsec_kept> k(new modsec_kept(m, *req));
+
+		judge(*k, *req, true, out, hit, context);
+		if (!out->deny)
+			*kept = k.release();
+		return true;
+	} catch (...) {
+		return false;
+	}
+}
+
+bool modsec_judge_answer(struct modsec_kept *kept, const struct modsec_answer *answer, struct modsec_verdict *out,
+			 modsec_hit_fn *hit, void *context)
+{
+	*out = modsec_verdict();
+	try {
+		Transaction &t = kept->transaction;
+		const size_t before = t.m_rulesMessages.size();
+
+		/* Where a rule has changed the mode for this request, that holds. */
+		if (t.m_secRuleEngine == kept->engine)
+			t.m_secRuleEngine = engine_mode(answer->detect);
+		run_answer(t, *answer, out);
+		out->score = score_of(t, {"blocking_outbound_anomaly_score", "outbound_anomaly_score"});
+		report_from(t, before, hit, context);
+		return true;
+	} catch (...) {
+		return false;
+	}
+}
+
+void modsec_drop(struct modsec_kept *kept)
+{
+	delete kept;
 }

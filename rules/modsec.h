@@ -1,7 +1,8 @@
 /* modsec.h -- the rule engine, as C sees it.
  *
  * Behind it is libmodsecurity, which only modsec.cc may include.  A process loads
- * all rule sets once; each call judges one request from nothing. */
+ * all rule sets once; a request is judged from nothing, an answer in the
+ * transaction of its request. */
 #ifndef PORTCULLIS_RULES_MODSEC_H
 #define PORTCULLIS_RULES_MODSEC_H
 
@@ -64,13 +65,36 @@ struct modsec_hit {
 struct modsec_verdict {
 	bool deny;
 	unsigned status;
-	unsigned score; /* inbound anomaly score */
+	unsigned score; /* anomaly score: inbound of a request */
 };
 
-/* Each rule that would be logged goes to `hit`.  False: the engine threw; its state is in doubt
- * and the process should end. */
-bool modsec_judge(struct modsec *m, const struct modsec_request *req, struct modsec_verdict *out,
-		  void (*hit)(void *context, const struct modsec_hit *hit), void *context);
+typedef void modsec_hit_fn(void *context, const struct modsec_hit *hit);
+
+/* Each rule that would be logged goes to `hit`, unless that is NULL.  False: the engine threw; its state
+ * is in doubt and the process should end. */
+bool modsec_judge(struct modsec *m, const struct modsec_request *req, struct modsec_verdict *out, modsec_hit_fn *hit,
+		  void *context);
+
+/* ---- Answers ---- */
+
+struct modsec_kept;  /* the transaction of a request that was let through */
+
+struct modsec_answer {
+	bool detect;
+	unsigned status;
+	const char *version; /* "1.1" */
+	const struct modsec_field *fields;
+	unsigned fields_n;
+	struct slice body;   /* empty: there is none, or it is not inspected; phase 4 runs all the same, over nothing */
+};
+
+/* As modsec_judge.  *kept is the transaction, to be dropped by the caller; NULL when the request is denied. */
+bool modsec_judge_kept(struct modsec *m, const struct modsec_request *req, struct modsec_verdict *out, modsec_hit_fn *hit,
+		       void *context, struct modsec_kept **kept);
+/* Phases 3 and 4, once for each transaction; out->score is the outbound one.  Only their own hits are told. */
+bool modsec_judge_answer(struct modsec_kept *kept, const struct modsec_answer *answer, struct modsec_verdict *out,
+			 modsec_hit_fn *hit, void *context);
+void modsec_drop(struct modsec_kept *kept);
 
 #ifdef __cplusplus
 }

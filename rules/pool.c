@@ -11,7 +11,10 @@
 #include "gateway/base/hash.h"
 
 /* Bytes of body that still count as a small page: inspecting them costs little more than a page. */
-enum { POOL_SMALL = 4096 };
+enum {
+	POOL_SMALL = 4096,
+	POOL_SMALL_ANSWER = WAF_INLINE, /* an answer's content is one text, not a thousand arguments */
+};
 
 struct slot {
 	struct pool_ask *ask; /* NULL: free */
@@ -82,7 +85,7 @@ static void answer_ourselves(struct pool *p, struct pool_ask *q, enum waf_result
 
 enum sent { SENT, SENT_LATER, SENT_NEVER };
 
-static enum sent send_job(struct pool *p, struct pool_ask *q)
+static enum sent send_job(const struct pool_ask *q, int fd)
 {
 	union {
 		struct cmsghdr head;
@@ -97,15 +100,15 @@ static enum sent send_job(struct pool *p, struct pool_ask *q)
 		control.head = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
 		memcpy(CMSG_DATA(&control.head), &q->body_fd, sizeof(int));
 	}
-	if (sendmsg(p->plan.lanes[q->lane], &m, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+	if (sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
 		return SENT;
 	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == EINTR || errno == ETOOMANYREFS)
 		return SENT_LATER;
 	return SENT_NEVER;
 }
 
-/* Give it a slot and send it; one must be free. */
-static enum sent put_out(struct pool *p, struct pool_ask *q)
+/* Give it a slot and send it, to a lane or a door; one slot must be free. */
+static enum sent put_out(struct pool *p, struct pool_ask *q, int fd)
 {
 	enum sent how;
 
@@ -114,7 +117,7 @@ static enum sent put_out(struct pool *p, struct pool_ask *q)
 	q->out = true;
 	p->slots[q->slot] = (struct slot){q, q->token};
 	atomic_store(wanted(p, q->slot), q->token);
-	how = send_job(p, q);
+	how = send_job(q, fd);
 	if (how == SENT)
 		buf_done(&q->message);
 	else
@@ -130,7 +133,7 @@ static void drain(struct pool *p)
 
 		while (p->free_n && !lane->full && !list_empty(&lane->waiting)) {
 			struct pool_ask *q = LIST_OF(lane->waiting.next, struct pool_ask, link);
-			enum sent how = put_out(p, q);
+			enum sent how = put_out(p, q, p->plan.lanes[q->lane]);
 
 			if (how == SENT_LATER) {
 				lane->full = true;
@@ -274,7 +277,25 @@ static uint64_t new_token(struct pool *p)
 /* A body that takes long must not stand in front of a page. */
 static enum waf_lane lane_of(const struct waf_job *job)
 {
-	return job->body_len > POOL_SMALL ? WAF_BIG : WAF_SMALL;
+	return job->body_len > (job->answering ? POOL_SMALL_ANSWER : POOL_SMALL) ? WAF_BIG : WAF_SMALL;
+}
+
+/* At something that may take long.  What its cell says is a hint and no more: the inspector may write what it
+ * likes.  How long it has been at a page says nothing: where cores are short everything takes long, and then
+ * nobody should do a transaction's work twice. */
+static bool is_busy(const struct pool *p, unsigned inspector)
+{
+	const struct waf_cell *cell = &p->plan.shared->cells[inspector];
+
+	return atomic_load(&cell->token) && atomic_load(&cell->lane) == WAF_BIG;
+}
+
+/* Straight to who keeps the transaction.  Where that would mean to wait, anybody else is as good. */
+static bool through_door(struct pool *p, struct pool_ask *q)
+{
+	if (!q->keeper || q->keeper > p->plan.doors_n || q->lane != WAF_SMALL || !p->free_n || is_busy(p, q->keeper - 1u))
+		return false;
+	return put_out(p, q, p->plan.doors[q->keeper - 1]) == SENT;
 }
 
 bool pool_ask(struct pool *p, struct pool_ask *q, struct waf_job *job, int body_fd, uint32_t queue_ms)
@@ -294,8 +315,10 @@ bool pool_ask(struct pool *p, struct pool_ask *q, struct waf_job *job, int body_
 	buf_init(&q->message, p->plan.budget);
 	if (lane->ended || !waf_pack_job(&q->message, job))
 		goto no;
+	if (through_door(p, q))
+		return true;
 	if (p->free_n && !lane->full && list_empty(&lane->waiting))
-		how = put_out(p, q);
+		how = put_out(p, q, p->plan.lanes[q->lane]);
 	if (how == SENT)
 		return true;
 	if (how == SENT_NEVER || p->waiting_n >= p->plan.waiting_max)
@@ -326,6 +349,11 @@ void pool_cancel(struct pool *p, struct pool_ask *q)
 unsigned pool_outstanding(const struct pool *p)
 {
 	return WAF_OUTSTANDING - p->free_n;
+}
+
+unsigned pool_waiting(const struct pool *p)
+{
+	return p->waiting_n;
 }
 
 struct budget *pool_budget(const struct pool *p)

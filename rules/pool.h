@@ -13,6 +13,8 @@ struct pool;
 struct pool_plan {
 	unsigned worker;             /* index */
 	int lanes[WAF_LANES];        /* near ends, SOCK_SEQPACKET, non-blocking; the pool does not close them */
+	int doors[WAF_INSPECTORS];   /* the same, of the inspectors' own doors; all workers share them */
+	unsigned doors_n;
 	struct waf_shared *shared;
 	uint32_t waiting_max;        /* jobs that may wait here; more are refused */
 	struct budget *budget;
@@ -26,6 +28,7 @@ struct pool_ask {
 	struct list link;
 	struct buf message;
 	int body_fd;   /* -1, or a sealed memory file; borrowed until answered */
+	uint8_t keeper; /* set before asking: 0, or who keeps the transaction (waf_answer.keeper); it is asked if it is free soon */
 	uint64_t token;
 	uint32_t slot;
 	enum waf_lane lane;
@@ -40,7 +43,9 @@ struct pool_ask {
  * call follows: the queue is full or memory is used up.  Never calls back before returning. */
 bool pool_ask(struct pool *p, struct pool_ask *q, struct waf_job *job, int body_fd, uint32_t queue_ms);
 void pool_cancel(struct pool *p, struct pool_ask *q);
+/* Jobs that are out, and jobs that wait here. */
 unsigned pool_outstanding(const struct pool *p);
+unsigned pool_waiting(const struct pool *p);
 /* What askers charge memory to that outlives a request. */
 struct budget *pool_budget(const struct pool *p);
 

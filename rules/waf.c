@@ -6,7 +6,7 @@
  * is refused, never cut to fit. */
 #include "rules/waf.h"
 
-enum { JOB_MAGIC = 0x4a574632, ANSWER_MAGIC = 0x41574632, FIELDS_MOST = 4096 };
+enum { JOB_MAGIC = 0x4a574633, ANSWER_MAGIC = 0x41574633, FIELDS_MOST = 4096 };
 
 struct reader {
 	struct slice in;
@@ -54,22 +54,29 @@ static bool put_bytes(struct buf *b, struct slice s)
 
 /* The fixed part, in one place for both directions. */
 struct job_head {
-	uint64_t token, body_len;
+	uint64_t token, body_len, kept;
 	int64_t queue_until_us;
-	uint32_t magic, slot, worker, run_ms, ruleset, fields_n, exclusions_n;
-	uint16_t threshold_request, threshold_response, client_port, server_port;
-	uint8_t mode, paranoia, detection_paranoia, with_body, body_outside, minor, pad[2];
+	uint32_t magic, slot, worker, run_ms, ruleset, fields_n, exclusions_n, answer_n;
+	uint16_t threshold_request, threshold_response, client_port, server_port, status;
+	uint8_t mode, paranoia, detection_paranoia, with_body, body_outside, minor, keep, answering, status_minor, pad[5];
 	struct addr client;
 };
 
-static bool put_job_lists(struct buf *out, const struct waf_job *job)
+static bool put_fields(struct buf *out, const struct fields *fields)
 {
-	for (uint32_t i = 0; i < job->fields.n; i++) {
-		const struct field *f = &job->fields.at[i];
+	for (uint32_t i = 0; i < fields->n; i++) {
+		const struct field *f = &fields->at[i];
 
 		if (!put_number(out, f->hidden != 0, 1) || !put_bytes(out, f->name) || !put_bytes(out, f->value))
 			return false;
 	}
+	return true;
+}
+
+static bool put_job_lists(struct buf *out, const struct waf_job *job)
+{
+	if (!put_fields(out, &job->fields) || !put_fields(out, &job->answer))
+		return false;
 	for (uint32_t i = 0; i < job->exclusions_n; i++) {
 		const struct waf_exclusion *x = &job->exclusions[i];
 
@@ -106,7 +113,14 @@ bool waf_pack_job(struct buf *out, const struct waf_job *job)
 	head.minor = job->minor;
 	head.fields_n = job->fields.n;
 	head.exclusions_n = job->exclusions_n;
-	return job->exclusions_n <= WAF_EXCLUSIONS && job->fields.n <= FIELDS_MOST && job->body.len <= WAF_INLINE &&
+	head.keep = job->keep;
+	head.answering = job->answering;
+	head.kept = job->kept;
+	head.status = job->status;
+	head.status_minor = job->status_minor;
+	head.answer_n = job->answer.n;
+	return job->exclusions_n <= WAF_EXCLUSIONS && job->fields.n <= FIELDS_MOST && job->answer.n <= FIELDS_MOST &&
+	       job->body.len <= WAF_INLINE &&
 	       buf_put(out, &head, sizeof head) && put_bytes(out, job->server_name) && put_bytes(out, job->id) &&
 	       put_bytes(out, job->method) && put_bytes(out, job->target) && put_bytes(out, job->body) &&
 	       put_job_lists(out, job) && buf_len(out) - before <= WAF_MESSAGE;
@@ -139,22 +153,36 @@ static bool job_from_head(const struct job_head *head, struct waf_job *out)
 		.server_port = head->server_port,
 		.minor = head->minor,
 		.exclusions_n = head->exclusions_n,
+		.keep = head->keep,
+		.answering = head->answering,
+		.kept = head->kept,
+		.status = head->status,
+		.status_minor = head->status_minor,
 	};
 	return head->magic == JOB_MAGIC && head->token && head->slot < WAF_OUTSTANDING && head->worker < WAF_WORKERS &&
 	       head->mode <= WAF_DETECT && head->with_body <= 1 && head->body_outside <= 1 &&
-	       head->fields_n <= FIELDS_MOST && head->exclusions_n <= WAF_EXCLUSIONS;
+	       head->fields_n <= FIELDS_MOST && head->exclusions_n <= WAF_EXCLUSIONS && head->keep <= 1 &&
+	       head->answering <= 1 && head->answer_n <= FIELDS_MOST &&
+	       (head->answering ? head->status >= 200 && head->status <= 599 && !head->keep : !head->answer_n);
 }
 
-static bool take_job_lists(struct reader *r, struct arena *a, uint32_t fields_n, struct waf_job *out)
+static bool take_fields(struct reader *r, struct arena *a, uint32_t n, struct fields *out)
 {
-	for (uint32_t i = 0; i < fields_n && !r->bad; i++) {
+	for (uint32_t i = 0; i < n && !r->bad; i++) {
 		uint64_t hidden = take_number(r, 1);
 		struct slice name = take_bytes(r), value = take_bytes(r);
 
-		if (r->bad || hidden > 1 || !fields_add(&out->fields, a, name, value))
+		if (r->bad || hidden > 1 || !fields_add(out, a, name, value))
 			return false;
-		out->fields.at[i].hidden = (uint16_t)hidden;
+		out->at[i].hidden = (uint16_t)hidden;
 	}
+	return !r->bad;
+}
+
+static bool take_job_lists(struct reader *r, struct arena *a, const struct job_head *head, struct waf_job *out)
+{
+	if (!take_fields(r, a, head->fields_n, &out->fields) || !take_fields(r, a, head->answer_n, &out->answer))
+		return false;
 	for (uint32_t i = 0; i < out->exclusions_n && !r->bad; i++) {
 		out->exclusions[i].rule = (uint32_t)take_number(r, 4);
 		out->exclusions[i].tag = take_bytes(r);
@@ -179,7 +207,7 @@ bool waf_unpack_job(struct slice in, struct arena *a, struct waf_job *out)
 	out->method = take_bytes(&r);
 	out->target = take_bytes(&r);
 	out->body = take_bytes(&r);
-	if (r.bad || !take_job_lists(&r, a, head.fields_n, out) || r.in.len)
+	if (r.bad || !take_job_lists(&r, a, &head, out) || r.in.len)
 		return false;
 	if (out->body_outside ? out->body.len != 0 : out->body_len != out->body.len)
 		return false;
@@ -200,7 +228,8 @@ bool waf_pack_answer(struct buf *out, const struct waf_answer *answer)
 	uint32_t before = buf_len(out);
 	bool fits = answer->hits_n <= WAF_HITS && put_number(out, ANSWER_MAGIC, 4) && put_number(out, answer->token, 8) &&
 		    put_number(out, N(answer->result), 1) && put_number(out, answer->status, 2) &&
-		    put_number(out, answer->score, 4) && put_number(out, answer->cpu_us, 4) &&
+		    put_number(out, answer->score, 4) && put_number(out, answer->keeper, 1) &&
+		    put_number(out, answer->again, 1) && put_number(out, answer->cpu_us, 4) &&
 		    put_number(out, answer->wall_us, 4) && put_number(out, answer->hits_cut, 4) &&
 		    put_number(out, answer->hits_n, 4);
 
@@ -229,18 +258,22 @@ static bool take_hit(struct reader *r, struct waf_hit *h)
 bool waf_unpack_answer(struct slice in, struct waf_answer *out)
 {
 	struct reader r = {.in = in};
-	uint64_t magic = take_number(&r, 4), result;
+	uint64_t magic = take_number(&r, 4), result, again;
 
 	out->token = take_number(&r, 8);
 	result = take_number(&r, 1);
 	out->status = (uint16_t)take_number(&r, 2);
 	out->score = (uint32_t)take_number(&r, 4);
+	out->keeper = (uint8_t)take_number(&r, 1);
+	again = take_number(&r, 1);
 	out->cpu_us = (uint32_t)take_number(&r, 4);
 	out->wall_us = (uint32_t)take_number(&r, 4);
 	out->hits_cut = (uint32_t)take_number(&r, 4);
 	out->hits_n = (uint32_t)take_number(&r, 4);
-	if (r.bad || magic != ANSWER_MAGIC || !out->token || result > WAF_SHED || out->hits_n > WAF_HITS)
+	if (r.bad || magic != ANSWER_MAGIC || !out->token || result > WAF_SHED || out->hits_n > WAF_HITS ||
+	    out->keeper > WAF_INSPECTORS || again > 1)
 		return false;
+	out->again = again;
 	out->result = (enum waf_result)result;
 	if (out->result == WAF_DENY ? out->status < 300 || out->status > 599 : out->status != 0)
 		return false;

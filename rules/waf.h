@@ -21,6 +21,9 @@ enum {
 	WAF_EXCLUSIONS = 256,
 	WAF_OUTSTANDING = 128,        /* jobs of one worker that are out at once */
 	WAF_TEXT = 512,               /* most bytes of a hit's message or data */
+	WAF_ANSWER_MOST = 16 << 20,   /* most bytes of an answer's content */
+	WAF_KEPT = 256,               /* transactions that all inspectors keep for the answers to come, */
+	WAF_KEPT_BYTES = 32 << 20,    /* and what they are thought to take */
 };
 
 enum waf_mode { WAF_ENFORCE, WAF_DETECT };
@@ -54,6 +57,15 @@ struct waf_job {
 	uint8_t minor;       /* of HTTP/1.x */
 	struct fields fields; /* every field the client sent but hop-by-hop ones, in order */
 	struct slice body;   /* inline part */
+	bool keep;           /* of a request: its answer will be asked about */
+	/* An answer is judged in its request's transaction, where the inspector that is asked still keeps it;
+	 * else the request's head is run again.  So all above stands in both kinds, but for the body: here it
+	 * is the answer's. */
+	bool answering;
+	uint64_t kept;       /* token of the request's job */
+	uint16_t status;
+	uint8_t status_minor; /* of HTTP/1.x */
+	struct fields answer; /* fields of the origin's answer, hop-by-hop ones too */
 	uint32_t exclusions_n;
 	struct waf_exclusion exclusions[WAF_EXCLUSIONS];
 };
@@ -74,7 +86,9 @@ struct waf_answer {
 	uint64_t token;
 	enum waf_result result; /* SHED: expired in the queue, unrun; LOST: its inspector died or was killed */
 	uint16_t status;        /* of DENY: what the rule said */
-	uint32_t score;         /* inbound anomaly score */
+	uint32_t score;         /* inbound anomaly score; outbound of an answer */
+	uint8_t keeper;         /* of a request: 1 + number of the inspector that keeps its transaction; 0: nobody */
+	bool again;             /* of an answer: the request's head was run again, without its content */
 	uint32_t cpu_us, wall_us;
 	uint32_t hits_n;
 	uint32_t hits_cut;      /* more matched than fit */
@@ -98,7 +112,7 @@ struct waf_wanted {
 	_Atomic uint64_t token[WAF_OUTSTANDING];
 };
 
-/* One per inspector, written by it; the zygote reads. */
+/* One per inspector, written by it; the zygote reads, workers look whether it is busy. */
 struct waf_cell {
 	_Atomic uint64_t token;      /* 0: idle */
 	_Atomic uint32_t worker, lane;
@@ -109,12 +123,20 @@ struct waf_cell {
 	_Atomic uint64_t jobs;       /* done since it was forked */
 };
 
+/* Of all inspectors, by the zygote that forks them; it goes on where the one before it stopped. */
+struct waf_tally {
+	_Atomic uint32_t alive;
+	_Atomic uint64_t started;
+	_Atomic uint64_t killed, recycled, died; /* over their clock; at peace after so many jobs; else */
+};
+
 enum waf_lane { WAF_SMALL, WAF_BIG, WAF_LANES };
 enum { WAF_WORKERS = 64, WAF_INSPECTORS = 64 };
 
 struct waf_shared {
 	struct waf_wanted wanted[WAF_WORKERS];
 	struct waf_cell cells[WAF_INSPECTORS];
+	struct waf_tally tally;
 };
 
 #endif

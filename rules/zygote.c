@@ -114,6 +114,7 @@ static void give_birth(struct zygote *z, unsigned number)
 	c->killed = false;
 	if (pid > 0 && clock_getcpuclockid(pid, &c->cpu) == 0) {
 		c->pid = pid;
+		atomic_fetch_add(&z->engine->shared->tally.started, 1);
 		return;
 	}
 	log_error("cannot fork an inspector: %m");
@@ -161,11 +162,13 @@ static void bury(struct zygote *z, unsigned number, int status)
 {
 	struct child *c = &z->children[number];
 	struct waf_cell *cell = &z->engine->shared->cells[number];
+	struct waf_tally *t = &z->engine->shared->tally;
 	uint64_t token = atomic_load(&cell->token), jobs = atomic_load(&cell->jobs);
 	bool peace = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 
 	if (token)
 		answer_lost(z->engine, cell);
+	atomic_fetch_add(c->killed ? &t->killed : peace ? &t->recycled : &t->died, 1);
 	if (!peace && !c->killed)
 		log_warn("inspector %u (pid %d) ended by %s %d after %llu jobs%s", number, (int)c->pid,
 			 WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
@@ -233,6 +236,7 @@ static int watch_all(struct zygote *z)
 {
 	int64_t now = clock_us(CLOCK_MONOTONIC);
 	int wait_ms = IDLE_MS;
+	unsigned alive = 0;
 
 	for (unsigned i = 0; i < z->engine->inspectors; i++) {
 		struct child *c = &z->children[i];
@@ -245,7 +249,9 @@ static int watch_all(struct zygote *z)
 			else
 				wait_ms = BUSY_MS;
 		}
+		alive += c->pid != 0;
 	}
+	atomic_store(&z->engine->shared->tally.alive, alive);
 	return wait_ms;
 }
 

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gateway/base/metric.h"
+
 static struct {
 	char role[24];
 	int fd;
@@ -45,6 +47,7 @@ bool log_line(enum log_stream stream, struct slice line, uint64_t token)
 	}
 	if (sendmsg(out.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
 		out.dropped++;
+		metric_count(METRIC_LOG_DROPPED);
 		return false;
 	}
 	return true;

@@ -134,18 +134,29 @@ void chain_gate(struct chain_run *run, enum gate gate)
 	walk(run);
 }
 
-enum body_use chain_body(struct chain_run *run)
+/* Of the request's body, or of the answer's. */
+static enum body_use strictest(const struct chain_run *run, bool answer)
 {
 	enum body_use use = BODY_UNSEEN;
 
 	for (unsigned i = 0; i < run->n; i++) {
-		enum body_use (*ask)(const struct visit *) = run->filters[i]->body;
+		enum body_use (*ask)(const struct visit *) = answer ? run->filters[i]->answer : run->filters[i]->body;
 		enum body_use one = ask ? ask(&run->visits[i]) : BODY_UNSEEN;
 
 		if (one > use)
 			use = one;
 	}
 	return use;
+}
+
+enum body_use chain_body(struct chain_run *run)
+{
+	return strictest(run, false);
+}
+
+enum body_use chain_answer(struct chain_run *run)
+{
+	return strictest(run, true);
 }
 
 void chain_stop(struct chain_run *run)

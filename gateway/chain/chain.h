@@ -4,8 +4,8 @@
  * the chain's business: one wait per request at a time, with a deadline, ending
  * exactly once as ANSWERED, LATE or LOST, or cancelled when the client leaves.
  * The chain records verdict, waited time, policy line and notes after each step;
- * filters do not log.  Filters read the request and never edit it: what they want
- * changed they declare in facts, and the forwarding end applies it. */
+ * filters do not log.  Filters read the request and its answer and never edit them:
+ * what they want changed they declare in facts, and the forwarding end applies it. */
 #ifndef PORTCULLIS_CHAIN_CHAIN_H
 #define PORTCULLIS_CHAIN_CHAIN_H
 
@@ -52,11 +52,12 @@ struct verdict {
 
 enum body_use { BODY_UNSEEN, BODY_STREAMED, BODY_HELD };
 
-/* A held body: whole, at the body gate. */
+/* A held body, at its body gate. */
 struct held {
 	struct slice memory; /* all of it when fd is -1 */
 	int fd;              /* else a memory file with all of it, offset irrelevant; borrowed */
 	uint64_t len;
+	bool cut;            /* of an answer: more follows than was to be held */
 };
 
 /* ---- What the filters of one request share ---- */
@@ -77,9 +78,13 @@ struct facts {
 	bool secure;
 	struct slice tls_version, tls_sni;
 	uint64_t body_max;         /* bytes; the operator's bound, or policy's */
+	bool answer_judged;        /* declared: the answer is looked at; informational ones are not passed on */
+	bool answer_plain;         /* declared: so is its content; it is asked for without codings */
+	uint64_t answer_max;       /* declared at GATE_RESPONSE: bytes of content for GATE_RESPONSE_BODY */
 	struct fields client_fields; /* declared: added to the answer (RateLimit ...) */
 	bool waf_caught;           /* the WAF refused it, or would have */
-	unsigned waf_score;
+	bool uninspected;          /* policy inspects, and something of this request was not */
+	unsigned waf_score, waf_answer_score; /* inbound and outbound */
 	int64_t waf_us;
 	unsigned waf_hits_n;
 	struct waf_hit *waf_hits;  /* rules/waf.h; in the arena */
@@ -118,8 +123,11 @@ struct filter {
 	const char *name;
 	size_t state_size; /* zeroed before the first step */
 	step_fn *at[GATES];
-	/* How this filter uses the request's body; asked after its request gate.  NULL: unseen. */
+	/* How this filter uses the request's body, and the answer's; asked after the gate of its head.  NULL: unseen.
+	 * A streamed answer goes on while up to facts->answer_max bytes of it are copied for the body gate, whose verdict
+	 * can then only end it; of a held one nothing leaves before that verdict. */
 	enum body_use (*body)(const struct visit *v);
+	enum body_use (*answer)(const struct visit *v);
 	/* The request is over, whatever its end; free what `state` holds outside the arena.  May be NULL. */
 	void (*leave)(struct visit *v);
 };
@@ -128,7 +136,7 @@ struct visit {
 	const void *conf;                /* what this filter was configured with in the request's generation */
 	const struct request *req;
 	const struct response *response; /* at the response gates */
-	const struct held *held;         /* at GATE_REQUEST_BODY */
+	const struct held *held;         /* at the body gates: the request's, then the answer's */
 	void *state;
 	struct facts *facts;
 	struct arena *arena;
@@ -191,8 +199,9 @@ bool chain_init(struct chain_run *run, struct loop *l, const struct filter *cons
 		const void *const *confs, const struct request *req, struct facts *facts, struct arena *a,
 		void (*done)(struct chain_run *, bool stop), void *owner);
 void chain_gate(struct chain_run *run, enum gate gate);
-/* The strictest use of the request's body that any filter asks for. */
+/* The strictest use of the request's body, or of the answer's, that any filter asks for. */
 enum body_use chain_body(struct chain_run *run);
+enum body_use chain_answer(struct chain_run *run);
 /* Walk no further: cancels a wait; done is not called for this gate. */
 void chain_stop(struct chain_run *run);
 /* The request is over: cancels a wait, lets every filter leave.  No call to done after this. */

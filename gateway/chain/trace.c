@@ -28,6 +28,8 @@ static void write_step(struct json *j, const struct record_step *s)
 {
 	json_object(j, NULL);
 	json_text(j, "filter", slice_of(s->filter));
+	if (s->gate >= GATE_RESPONSE)
+		json_text(j, "gate", s->gate == GATE_RESPONSE ? SLICE("answer") : SLICE("answer-body"));
 	json_text(j, "verdict", slice_of(verdict_word(s)));
 	if (s->reason != REASON_NONE)
 		json_text(j, "reason", slice_of(reason_word(s->reason)));

@@ -17,6 +17,7 @@ int cli_check(int argc, char **argv);
 int cli_schema(int argc, char **argv);
 int cli_reference(int argc, char **argv);
 int cli_geoip(int argc, char **argv);
+int cli_status(int argc, char **argv);
 
 /* Say on standard error how `command` is called; returns CLI_USAGE. */
 int cli_usage(const char *command);

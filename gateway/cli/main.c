@@ -13,6 +13,7 @@ static const struct command {
 	{"run", "[-c FILE]", "serve until SIGTERM", cli_run},
 	{"reload", "[-c FILE]", "have the running gateway read its configuration again; what is wrong changes nothing", cli_reload},
 	{"check", "[-c FILE] [-n]", "read the configuration and its policies, and say what is wrong (-n: notes too)", cli_check},
+	{"status", "[-c FILE] [--json]", "what the gateway that runs FILE does and has done", cli_status},
 	{"schema", "[config|policy]", "JSON Schema of portcullis.yaml or of a policy, for editors", cli_schema},
 	{"reference", "[config|policy]", "every key of portcullis.yaml or of a policy, as Markdown", cli_reference},
 	{"geoip build", "[--v4 FILE --v6 FILE] -o OUT", "make a country database from Debian's tor-geoipdb", cli_geoip},

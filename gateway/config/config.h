@@ -139,6 +139,11 @@ struct config_logs {
 	bool waf_sync;             /* a WAF hit is in its file before the answer leaves */
 };
 
+/* Metrics and status; without an address on a Unix socket only. */
+struct config_admin {
+	struct config_listener listen; /* port 0: none; nothing else of it is used */
+};
+
 struct config {
 	const char *file;
 	struct setting_list listeners;    /* struct config_listener; *:443 https and *:80 redirect */
@@ -156,6 +161,7 @@ struct config {
 	struct config_redis redis;
 	struct config_geoip geoip;
 	struct config_logs logs;
+	struct config_admin admin;
 	struct slice hash;                /* hex SHA-256 over every file that was read: names the generation */
 	struct slice rules_hash;          /* ... over the files of rule sets alone: whether inspectors must be made anew */
 	unsigned servers_n;               /* of all origins */

@@ -182,3 +182,20 @@ bool config_parse_listen(struct setting_reader *r, const struct yaml_node *node,
 		       "port 1 to 65535)",
 		       SLICE_F(s));
 }
+
+/* What the gateway says of itself is not for the network. */
+bool config_parse_loopback(struct setting_reader *r, const struct yaml_node *node, void *out)
+{
+	static const struct addr ipv6_loopback = {{[15] = 1}};
+	const struct config_listener *l =
+		(void *)((char *)out - offsetof(struct config_listener, address_text));
+
+	if (!config_parse_listen(r, node, out))
+		return false;
+	if ((addr_is_v4(&l->address) && l->address.b[12] == 127) || addr_compare(&l->address, &ipv6_loopback) == 0)
+		return true;
+	return fail_at(r->fail, node->place,
+		       "\"%.*s\" is not a loopback address, and whoever reaches it could read what is served and refused; write "
+		       "127.0.0.1:PORT or '[::1]:PORT'",
+		       SLICE_F(node->text));
+}

@@ -33,6 +33,7 @@ bool config_parse_server(struct setting_reader *r, const struct yaml_node *node,
 bool config_parse_auto(struct setting_reader *r, const struct yaml_node *node, void *out);
 bool config_parse_log(struct setting_reader *r, const struct yaml_node *node, void *out);
 bool config_parse_listen(struct setting_reader *r, const struct yaml_node *node, void *out);
+bool config_parse_loopback(struct setting_reader *r, const struct yaml_node *node, void *out);
 extern const struct setting config_server_table[];
 
 /* config_origin.c: names become addresses, sites find their origins. */

@@ -211,6 +211,13 @@ static const struct setting logs_table[] = {
 	{0},
 };
 
+static const struct setting admin_table[] = {
+	{CUSTOM("address", config_admin, listen.address_text, config_parse_loopback, "ADDRESS:PORT",
+		"`127.0.0.1:9180` or `'[::1]:9180'`: plain HTTP on loopback only; without it a Unix socket is all there is."),
+	 .pattern = "^(127\\.|\\[::1\\]).*:[0-9]{1,5}$"},
+	{0},
+};
+
 static const struct setting each_listener = {
 	.kind = SETTING_STRUCT, .table = listener_table, .size = sizeof(struct config_listener)};
 static const struct setting each_certificate = {
@@ -247,7 +254,7 @@ const struct setting config_table[] = {
 	{STRUCT("redis", redis, redis_table, "Counters shared by several gateways; without it they are in memory.")},
 	{STRUCT("geoip", geoip, geoip_table, "Databases from address to place.")},
 	{STRUCT("logs", logs, logs_table, "Where lines go.")},
-	{LATER("admin")},
+	{STRUCT("admin", admin, admin_table, "Where `/metrics`, `/status` and `/healthz` are, beside the Unix socket.")},
 	{LATER("keyholder")},
 	{LATER("acme")},
 	{LATER("routes")},

@@ -60,5 +60,8 @@ bool http_method_idempotent(struct slice method);
  * X-Forwarded-*, Forwarded, X-Real-IP and kin, X-Original-URL, X-HTTP-Method-Override,
  * X-Request-ID and theirs.  The parsers leave them visible: a trusted hop may have set them. */
 void http_hide_identity(struct fields *f);
+/* The trace id, 32 digits, of the one well-formed traceparent; then it and tracestate are passed on as
+ * they are.  Else none, and both are hidden (W3C Trace Context, sections 3.2 and 4.3). */
+struct slice http_check_trace(struct fields *f);
 
 #endif

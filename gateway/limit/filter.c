@@ -5,6 +5,7 @@
  * pass, or refuses it. */
 #include "gateway/base/fail.h"
 #include "gateway/base/log.h"
+#include "gateway/base/metric.h"
 #include "gateway/limit/asked.h"
 #include "gateway/limit/gcra_script.h"
 
@@ -200,12 +201,16 @@ static void answered(struct redis_ask *q, enum redis_outcome how, const struct r
 
 static struct verdict after_wait(struct visit *v)
 {
+	metric_span(SPAN_LIMIT, loop_us(v->run->loop) - v->run->wait.since_us);
 	switch (v->run->wait.outcome) {
 	case OUTCOME_ANSWERED:
+		metric_count(METRIC_REDIS_ANSWERED);
 		return decide(v, PASS);
 	case OUTCOME_LATE:
+		metric_count(METRIC_REDIS_LATE);
 		return without_store(v, "late");
 	case OUTCOME_LOST:
+		metric_count(METRIC_REDIS_LOST);
 		break;
 	}
 	return without_store(v, "lost");
@@ -217,8 +222,10 @@ static struct verdict ask_all(struct visit *v)
 	struct state *st = v->state;
 
 	st->question = (struct redis_ask){.answered = answered, .owner = st};
-	if (!store_ask(c, &st->question, st->at, st->n, false))
+	if (!store_ask(c, &st->question, st->at, st->n, false)) {
+		metric_count(METRIC_REDIS_UNASKED);
 		return without_store(v, "not ready");
+	}
 	st->wait = wait_open(v, c->deadline_ms, forget, st);
 	return (struct verdict){.kind = VERDICT_WAIT, .next = after_wait};
 }
@@ -254,6 +261,7 @@ static struct verdict at_request(struct visit *v)
 		return refuse(&asks);
 	if (!asks.n)
 		return PASS;
+	metric_count(METRIC_LIMITED);
 	st->visit = v;
 	st->n = asks.n;
 	st->at = ARENA_ARRAY(v->arena, struct asked, asks.n);

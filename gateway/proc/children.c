@@ -28,8 +28,8 @@ static unsigned uid_of(const struct node *n, enum role role)
 static pid_t start_logger(struct child *c)
 {
 	struct node *n = c->node;
-	unsigned writers = n->workers + 2;
-	int fds[3 + SHARED_WORKERS + 2];
+	unsigned writers = n->workers + NODE_WRITERS;
+	int fds[3 + SHARED_WORKERS + NODE_WRITERS];
 	char workers[16], count[16], uid[16];
 	const char *const argv[] = {"portcullis-logger", "role-logger", workers, count, uid, NULL};
 
@@ -68,6 +68,7 @@ static pid_t start_worker(struct child *c)
 	fds[WORKER_SHARED - SPAWN_FIRST] = n->shared_fd;
 	fds[WORKER_WORDS - SPAWN_FIRST] = n->words_fd;
 	fds[WORKER_LOG - SPAWN_FIRST] = n->logs[c->slot][0];
+	fds[WORKER_METRICS - SPAWN_FIRST] = n->metrics_fd;
 	snprintf(slot, sizeof slot, "%u", c->slot);
 	snprintf(workers, sizeof workers, "%u", n->workers);
 	snprintf(uid, sizeof uid, "%u", uid_of(n, ROLE_WORKER));
@@ -81,6 +82,27 @@ static pid_t start_worker(struct child *c)
 	c->schedstat = open_schedstat(pid);
 	if (!release_give(n, n->now, c, false) || !control_send(control[0], &commit, NULL, 0))
 		log_error("worker %u cannot be told what to serve with: %m", c->slot);
+	return pid;
+}
+
+static pid_t start_admin(struct child *c)
+{
+	struct node *n = c->node;
+	int fds[ADMIN_FDS], page = node_metrics_to_read(n);
+	char uid[16];
+	const char *const argv[] = {"portcullis-admin", "role-admin", uid, NULL};
+	pid_t pid;
+
+	if (page < 0)
+		return -1;
+	fds[ADMIN_METRICS - SPAWN_FIRST] = page;
+	fds[ADMIN_LOG - SPAWN_FIRST] = n->logs[n->workers + 2][0];
+	fds[ADMIN_LOCAL - SPAWN_FIRST] = n->admin_local_fd;
+	fds[ADMIN_PORT - SPAWN_FIRST] = n->admin_port_fd;
+	snprintf(uid, sizeof uid, "%u", uid_of(n, ROLE_ADMIN));
+	c->ready = true;
+	pid = spawn(self, argv, fds, ADMIN_FDS);
+	close(page);
 	return pid;
 }
 
@@ -107,14 +129,14 @@ static bool find_inspector(char path[PATH_MAX])
 	return false;
 }
 
-/* --log --ready --rules --shared, then the lanes' far ends, at fixed numbers. */
+/* --log --ready --rules --shared, then the far ends of lanes and doors, at fixed numbers. */
 enum { ZYGOTE_RULES = SPAWN_FIRST, ZYGOTE_SHARED, ZYGOTE_LOG, ZYGOTE_READY, ZYGOTE_LANES };
 
 static pid_t start_zygote(struct child *c)
 {
 	struct node *n = c->node;
-	int fds[ZYGOTE_LANES - SPAWN_FIRST + SHARED_WORKERS * WAF_LANES], ready[2];
-	char path[PATH_MAX], lanes[SHARED_WORKERS * WAF_LANES * 5], numbers[6][16];
+	int fds[ZYGOTE_LANES - SPAWN_FIRST + SHARED_WORKERS * WAF_LANES + WAF_INSPECTORS], ready[2];
+	char path[PATH_MAX], lanes[SHARED_WORKERS * WAF_LANES * 5], doors[WAF_INSPECTORS * 5], numbers[6][16];
 	const char *argv[32] = {"portcullis-inspector"};
 	unsigned fds_n = ZYGOTE_LANES - SPAWN_FIRST, args = 1;
 	size_t used = 0;
@@ -132,6 +154,11 @@ static pid_t start_zygote(struct child *c)
 						 SPAWN_FIRST + fds_n);
 			fds[fds_n++] = c->queue->lanes[w][lane][1];
 		}
+	used = 0;
+	for (unsigned i = 0; i < n->inspectors; i++) {
+		used += (size_t)snprintf(doors + used, sizeof doors - used, "%s%u", i ? "," : "", SPAWN_FIRST + fds_n);
+		fds[fds_n++] = c->queue->doors[i][1];
+	}
 	const struct {
 		const char *option;
 		unsigned value;
@@ -149,6 +176,8 @@ static pid_t start_zygote(struct child *c)
 	}
 	argv[args++] = "--lanes";
 	argv[args++] = lanes;
+	argv[args++] = "--doors";
+	argv[args++] = doors;
 	char uid[16];
 	if (n->root) {
 		snprintf(uid, sizeof uid, "%u", uid_of(n, ROLE_ZYGOTE));
@@ -174,7 +203,8 @@ void child_init(struct node *n, struct child *c, enum role role, unsigned slot)
 bool child_start(struct child *c)
 {
 	static pid_t (*const start[])(struct child *) = {
-		[ROLE_LOGGER] = start_logger, [ROLE_ZYGOTE] = start_zygote, [ROLE_WORKER] = start_worker};
+		[ROLE_LOGGER] = start_logger, [ROLE_ZYGOTE] = start_zygote, [ROLE_WORKER] = start_worker,
+		[ROLE_ADMIN] = start_admin};
 
 	c->ready = false;
 	c->said_n = 0;
@@ -204,6 +234,7 @@ int64_t child_ended(struct child *c)
 	if (c->role == ROLE_WORKER) {
 		memset(&n->shared->guards[c->slot], 0, sizeof n->shared->guards[c->slot]);
 		n->shared->cells[c->slot].beat_us = 0;
+		metric_block_end(&n->metrics->worker[c->slot]);
 	}
 	c->failures = loop_ms(n->loop) - c->started_ms > STEADY_MS ? 0 : c->failures + 1;
 	for (unsigned i = 1; i < c->failures && wait < BACKOFF_MOST_MS; i++)

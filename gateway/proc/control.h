@@ -29,7 +29,8 @@ enum control_word {
 	CONTROL_COMMITTED = 'c', /* it serves */
 };
 
-/* The descriptors of a generation: those that are there, in this order, then its listeners. */
+/* The descriptors of a generation: those that are there, in this order, then the doors of its inspectors, then
+ * its listeners. */
 enum control_fd {
 	CONTROL_IMAGE,
 	CONTROL_SECRETS,
@@ -41,12 +42,18 @@ enum control_fd {
 	CONTROL_PARTS
 };
 
-enum { CONTROL_LISTENERS = 64, CONTROL_FDS = CONTROL_PARTS + CONTROL_LISTENERS, CONTROL_TEXT = 512 };
+enum {
+	CONTROL_LISTENERS = 64,
+	CONTROL_DOORS = 64,
+	CONTROL_FDS = CONTROL_PARTS + CONTROL_DOORS + CONTROL_LISTENERS,
+	CONTROL_TEXT = 512
+};
 
 struct control_message {
 	char what;           /* enum control_order, enum control_word */
 	bool keep_queue;     /* of PREPARE: the inspection queue of the generation in force serves this one too */
 	uint16_t parts;      /* of PREPARE: bit by enum control_fd */
+	uint16_t doors;      /* of PREPARE */
 	uint16_t listeners;  /* of PREPARE and ADOPT */
 	uint32_t slot;       /* of PREPARE: where its images are mapped; of ADOPT and RETURN: of which worker */
 	char text[CONTROL_TEXT]; /* of the refusals; NUL-terminated */

@@ -9,7 +9,9 @@
 #include "gateway/proc/shared.h"
 #include "rules/waf.h"
 
-enum role { ROLE_LOGGER, ROLE_ZYGOTE, ROLE_WORKER };
+enum role { ROLE_LOGGER, ROLE_ZYGOTE, ROLE_WORKER, ROLE_ADMIN };
+
+enum { NODE_WRITERS = 3 }; /* of log lines, beside the workers: zygote, supervisor, admin */
 
 struct child {
 	struct node *node;
@@ -38,8 +40,10 @@ struct queue {
 	struct list link;      /* in node->leaving, once no generation needs it any more */
 	int waf_fd, plan_fd;
 	int (*lanes)[WAF_LANES][2]; /* by worker: near and far end; NULL: given away */
+	int (*doors)[2];       /* by inspector: near end, of all workers, and far end */
 	struct slice plan;     /* packed, ours */
 	char rules_hash[65];
+	const struct waf_shared *shared; /* waf_fd, for reading */
 	struct child zygote;
 	unsigned held;
 };
@@ -67,10 +71,13 @@ struct node {
 
 	int shared_fd, words_fd;
 	struct shared *shared;
+	int metrics_fd, admin_local_fd, admin_port_fd; /* the admin's are listening sockets, or -1 */
+	ino_t admin_inode;     /* of the local one's name */
+	struct metric_page *metrics;
 	int outputs[3];        /* by enum log_stream */
-	int (*logs)[2];        /* by writer: workers, then zygote, then supervisor: near and far end */
+	int (*logs)[2];        /* by writer: workers, then zygote, supervisor, admin: near and far end */
 
-	struct child logger;
+	struct child logger, admin;
 	struct child *worker;
 	struct list leaving;   /* queues whose last requests are under way */
 	struct reload *reload; /* one in progress, or NULL */
@@ -115,6 +122,22 @@ bool node_open_shared(struct node *n);
 int node_memory(const char *name, size_t size);
 /* A SOCK_SEQPACKET pair with room. */
 bool node_pair(int ends[2]);
+
+/* ---- metrics.c ---- */
+
+/* After node_open_shared: from here on the supervisor counts. */
+bool node_open_metrics(struct node *n);
+/* n->config is another one: its name, and its sites'. */
+void node_name_generation(struct node *n);
+/* A descriptor of the page that can only be read; the caller closes it. */
+int node_metrics_to_read(const struct node *n);
+/* Look at the children, for the gauges. */
+void node_measure(struct node *n);
+void node_count_restart(const struct child *c);
+/* The admin's listening sockets.  Without the local one the gateway serves, after a line on stderr; false when the
+ * port that the configuration asks for cannot be had. */
+bool node_open_admin(struct node *n);
+void node_close_admin(const struct node *n);
 
 /* ---- children.c ---- */
 

@@ -18,7 +18,8 @@ struct prepared_store {
 
 struct prepared_queue {
 	unsigned held;
-	int lanes[WAF_LANES];
+	int lanes[WAF_LANES], doors[CONTROL_DOORS];
+	unsigned doors_n;
 	struct waf_shared *shared;
 	struct pool *pool;
 };
@@ -27,8 +28,8 @@ struct prepared_queue {
 
 struct given {
 	int part[CONTROL_PARTS]; /* -1: not there */
-	int listeners[CONTROL_LISTENERS];
-	unsigned listeners_n;
+	int doors[CONTROL_DOORS], listeners[CONTROL_LISTENERS];
+	unsigned doors_n, listeners_n;
 };
 
 static bool take_given(const struct control_message *m, const int *fds, unsigned n, struct given *g)
@@ -37,6 +38,8 @@ static bool take_given(const struct control_message *m, const int *fds, unsigned
 
 	for (unsigned i = 0; i < CONTROL_PARTS; i++)
 		g->part[i] = m->parts & 1u << i && next < n ? fds[next++] : -1;
+	for (g->doors_n = 0; next < n && g->doors_n < m->doors && g->doors_n < CONTROL_DOORS;)
+		g->doors[g->doors_n++] = fds[next++];
 	for (g->listeners_n = 0; next < n && g->listeners_n < CONTROL_LISTENERS;)
 		g->listeners[g->listeners_n++] = fds[next++];
 	return g->listeners_n == m->listeners && g->part[CONTROL_IMAGE] >= 0 && g->part[CONTROL_SECRETS] >= 0;
@@ -53,6 +56,8 @@ static void close_given(struct given *g)
 {
 	for (unsigned i = 0; i < CONTROL_PARTS; i++)
 		close_part(g, (enum control_fd)i);
+	for (unsigned i = 0; i < g->doors_n; i++)
+		close(g->doors[i]);
 	for (unsigned i = 0; i < g->listeners_n; i++)
 		close(g->listeners[i]);
 	g->listeners_n = 0;
@@ -134,6 +139,8 @@ static void drop_queue(struct prepared_queue *q)
 	for (unsigned i = 0; i < WAF_LANES; i++)
 		if (q->lanes[i] >= 0)
 			close(q->lanes[i]);
+	for (unsigned i = 0; i < q->doors_n; i++)
+		close(q->doors[i]);
 	free(q);
 }
 
@@ -146,6 +153,10 @@ static struct prepared_queue *make_queue(const struct prepared_plan *plan, struc
 		return NULL;
 	*q = (struct prepared_queue){.held = 1, .lanes = {g->part[CONTROL_LANE_SMALL], g->part[CONTROL_LANE_BIG]}};
 	g->part[CONTROL_LANE_SMALL] = g->part[CONTROL_LANE_BIG] = -1;
+	q->doors_n = with.doors_n = g->doors_n;
+	memcpy(q->doors, g->doors, g->doors_n * sizeof *q->doors);
+	memcpy(with.doors, g->doors, g->doors_n * sizeof *q->doors);
+	g->doors_n = 0;
 	q->shared = g->part[CONTROL_WAF] < 0 ? NULL : map_page(g->part[CONTROL_WAF]);
 	memcpy(with.lanes, q->lanes, sizeof with.lanes);
 	with.shared = q->shared;

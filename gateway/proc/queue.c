@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "gateway/proc/node.h"
@@ -46,40 +47,61 @@ static bool same(const struct queue *q, const struct config *c, const struct buf
 	       slice_is(c->rules_hash, q->rules_hash);
 }
 
-/* Both ends of all lanes, as the supervisor holds them. */
+/* Both ends of all lanes and doors, as the supervisor holds them. */
 static void close_lanes(struct node *n, struct queue *q)
 {
-	for (unsigned w = 0; q->lanes && w < n->workers; w++)
+	for (unsigned w = 0; q->lanes && q->doors && w < n->workers; w++)
 		for (unsigned lane = 0; lane < WAF_LANES; lane++)
 			for (unsigned end = 0; end < 2; end++)
 				if (q->lanes[w][lane][end] >= 0)
 					close(q->lanes[w][lane][end]);
+	for (unsigned i = 0; q->lanes && q->doors && i < n->inspectors; i++)
+		for (unsigned end = 0; end < 2; end++)
+			if (q->doors[i][end] >= 0)
+				close(q->doors[i][end]);
 	free(q->lanes);
+	free(q->doors);
 	q->lanes = NULL;
+	q->doors = NULL;
 }
 
 static bool open_lanes(struct node *n, struct queue *q)
 {
-	q->lanes = calloc(n->workers, sizeof *q->lanes);
-	if (!q->lanes)
+	q->lanes = malloc(n->workers * sizeof *q->lanes);
+	q->doors = malloc(n->inspectors * sizeof *q->doors);
+	if (!q->lanes || !q->doors)
 		return false;
 	memset(q->lanes, 0xff, n->workers * sizeof *q->lanes);
+	memset(q->doors, 0xff, n->inspectors * sizeof *q->doors);
 	for (unsigned w = 0; w < n->workers; w++)
 		for (unsigned lane = 0; lane < WAF_LANES; lane++)
 			if (!node_pair(q->lanes[w][lane]))
 				return false;
+	for (unsigned i = 0; i < n->inspectors; i++)
+		if (!node_pair(q->doors[i]))
+			return false;
 	return true;
 }
 
 void queue_free(struct queue *q)
 {
 	list_remove(&q->link);
+	if (q->shared)
+		munmap((void *)(uintptr_t)q->shared, sizeof *q->shared);
 	if (q->waf_fd >= 0)
 		close(q->waf_fd);
 	if (q->plan_fd >= 0)
 		close(q->plan_fd);
 	free((char *)(uintptr_t)q->plan.at);
 	free(q);
+}
+
+static bool map_page(struct queue *q)
+{
+	void *at = mmap(NULL, sizeof *q->shared, PROT_READ, MAP_SHARED, q->waf_fd, 0);
+
+	q->shared = at == MAP_FAILED ? NULL : at;
+	return q->shared;
 }
 
 static struct queue *make(struct node *n, const struct config *c, struct buf *plan)
@@ -97,7 +119,7 @@ static struct queue *make(struct node *n, const struct config *c, struct buf *pl
 	q->waf_fd = node_memory("portcullis-waf", sizeof(struct waf_shared));
 	q->plan_fd = node_memory("portcullis-rules", q->plan.len);
 	if (q->plan.at && q->waf_fd >= 0 && q->plan_fd >= 0 && open_lanes(n, q) &&
-	    pwrite(q->plan_fd, q->plan.at, q->plan.len, 0) == (ssize_t)q->plan.len)
+	    pwrite(q->plan_fd, q->plan.at, q->plan.len, 0) == (ssize_t)q->plan.len && map_page(q))
 		return q;
 	close_lanes(n, q);
 	queue_free(q);

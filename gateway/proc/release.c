@@ -128,6 +128,8 @@ bool release_give(const struct node *n, const struct release *r, const struct ch
 	}
 	add(&m, fds, &fds_n, CONTROL_COUNTRY, r->country_fd);
 	add(&m, fds, &fds_n, CONTROL_ASN, r->asn_fd);
+	for (unsigned i = 0; r->queue && !keep_queue && i < n->inspectors; i++, m.doors++)
+		fds[fds_n++] = r->queue->doors[i][0];
 	m.listeners = (uint16_t)each;
 	for (unsigned i = 0; i < each; i++)
 		fds[fds_n++] = r->listeners[worker->slot * each + i];

@@ -167,6 +167,7 @@ static void commit(struct reload *r)
 	await_all(r);
 	n->now = r->next;
 	n->config = n->now->config;
+	node_name_generation(n);
 	r->next = NULL;
 	order(r, CONTROL_COMMIT);
 	release_close(n, old);
@@ -232,6 +233,8 @@ static void warn_of_fixed(struct reload *r)
 	if (a->processes.workers != b->processes.workers || a->processes.inspectors != b->processes.inspectors ||
 	    a->processes.uids != b->processes.uids)
 		tell(r, "warning: processes.workers, inspectors and uids change at the next start only");
+	if (!slice_eq(a->admin.listen.address_text, b->admin.listen.address_text))
+		tell(r, "warning: admin.address changes at the next start only");
 }
 
 static void loaded(struct reload *r)

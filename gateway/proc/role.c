@@ -33,6 +33,8 @@ int role_main(int argc, char **argv)
 	if (argc == 5 && strcmp(argv[1], "role-worker") == 0 && number(argv[2], &a) && number(argv[3], &b) &&
 	    number(argv[4], &uid))
 		return worker_main(a, b, (uid_t)uid);
+	if (argc == 3 && strcmp(argv[1], "role-admin") == 0 && number(argv[2], &uid))
+		return admin_main((uid_t)uid);
 	fprintf(stderr, "portcullis: %s is started by the supervisor only\n", argc > 1 ? argv[1] : "a role");
 	return 2;
 }

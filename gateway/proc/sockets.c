@@ -169,10 +169,10 @@ bool node_open_logs(struct node *n)
 			return false;
 		}
 	}
-	n->logs = calloc(n->workers + 2, sizeof *n->logs);
+	n->logs = calloc(n->workers + NODE_WRITERS, sizeof *n->logs);
 	if (!n->logs)
 		return false;
-	for (unsigned i = 0; i < n->workers + 2; i++)
+	for (unsigned i = 0; i < n->workers + NODE_WRITERS; i++)
 		if (!node_pair(n->logs[i]))
 			return false;
 	return true;

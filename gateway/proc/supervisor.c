@@ -21,7 +21,7 @@
 
 enum { FIRST_TRIES = 3, KILL_AFTER_MS = 2000 };
 
-static const char *const role_names[] = {"logger", "zygote", "worker"};
+static const char *const role_names[] = {"logger", "zygote", "worker", "admin"};
 
 static void give_up(struct node *n);
 
@@ -168,6 +168,10 @@ static void go_down(struct node *n)
 {
 	if (workers_left(n))
 		return;
+	if (n->admin.pid) {
+		kill(n->admin.pid, SIGTERM);
+		return;
+	}
 	if (end_zygotes(n, SIGTERM))
 		return;
 	if (n->logger.pid)
@@ -183,6 +187,8 @@ static void kill_servants(struct node *n)
 		if (n->worker[i].pid)
 			kill(n->worker[i].pid, SIGKILL);
 	end_zygotes(n, SIGKILL);
+	if (n->admin.pid)
+		kill(n->admin.pid, SIGKILL);
 }
 
 static void kill_all(struct node *n)
@@ -220,6 +226,7 @@ static void stop(struct node *n)
 	}
 	log_info("stopping: no new connections, requests have %lld ms to end", (long long)n->config->processes.drain_ms);
 	n->stopping = true;
+	atomic_store(&n->metrics->stopping, 1);
 	notify_stopping(n->config->processes.drain_ms + 2 * KILL_AFTER_MS);
 	door_close(n);
 	reload_cancel(n);
@@ -239,6 +246,7 @@ static void stop(struct node *n)
 	if (n->now->queue)
 		timer_stop(&n->now->queue->zygote.again);
 	timer_stop(&n->logger.again);
+	timer_stop(&n->admin.again);
 	go_down(n);
 }
 
@@ -250,6 +258,8 @@ static struct child *child_of(struct node *n, pid_t pid)
 		return &n->logger;
 	if (n->now->queue && n->now->queue->zygote.pid == pid)
 		return &n->now->queue->zygote;
+	if (n->admin.pid == pid)
+		return &n->admin;
 	for (unsigned i = 0; i < n->workers; i++)
 		if (n->worker[i].pid == pid)
 			return &n->worker[i];
@@ -267,6 +277,7 @@ static void ended(struct node *n, struct child *c, int status)
 	wait = child_ended(c);
 	if (n->stopping)
 		return;
+	node_count_restart(c);
 	if (c->role == ROLE_WORKER) {
 		reload_worker(n, c, NULL);
 		worker_is_gone(c);
@@ -404,9 +415,9 @@ static bool prepare(struct node *n)
 	n->worker = calloc(n->workers, sizeof *n->worker);
 	if (!n->worker || !release_open(n, n->now, NULL, why, sizeof why))
 		goto no;
-	if (!node_open_logs(n))
+	if (!node_open_logs(n) || !node_open_admin(n))
 		return false;
-	if (node_open_shared(n) && catch_signals(n))
+	if (node_open_shared(n) && node_open_metrics(n) && catch_signals(n))
 		return true;
 no:
 	if (why[0])
@@ -420,9 +431,11 @@ static void run(struct node *n)
 	child_init(n, &n->logger, ROLE_LOGGER, 0);
 	for (unsigned i = 0; i < n->workers; i++)
 		child_init(n, &n->worker[i], ROLE_WORKER, i);
+	child_init(n, &n->admin, ROLE_ADMIN, 0);
 	node_start_child(&n->logger);
 	log_open("supervisor", n->logs[n->workers + 1][0]);
 	workers_watch(&n->watchdog);
+	node_start_child(&n->admin);
 	if (n->now->queue)
 		node_start_child(&n->now->queue->zygote);
 	else
@@ -435,7 +448,7 @@ int supervisor_main(const char *config_path)
 {
 	static struct node n;
 
-	n = (struct node){.config_path = config_path};
+	n = (struct node){.config_path = config_path, .admin_local_fd = -1, .admin_port_fd = -1};
 	list_init(&n.leaving);
 	n.root = geteuid() == 0;
 	notify_open();
@@ -447,5 +460,6 @@ int supervisor_main(const char *config_path)
 	if (!n.loop || !prepare(&n))
 		return 1;
 	run(&n);
+	node_close_admin(&n);
 	return n.status;
 }

@@ -26,6 +26,7 @@ static struct worker {
 	unsigned slot;
 	struct loop *loop;
 	struct shared *shared;
+	struct metric_page *metrics;
 	struct proxy *proxy;
 	struct prepared_plan plan;
 	struct prepared *next;    /* prepared, not committed */
@@ -72,11 +73,23 @@ static void give_back(void)
 	memory->peak = memory->used;
 }
 
+/* What is a state rather than a count is looked at now and then. */
+static void measure(void)
+{
+	proxy_measure(w.proxy);
+	metric_set(METRIC_REDIS_READY, w.current->limit.redis && redis_ready(w.current->limit.redis));
+	metric_set(METRIC_WAF_OUT, w.current->rules.pool ? pool_outstanding(w.current->rules.pool) : 0);
+	metric_set(METRIC_WAF_WAITING, w.current->rules.pool ? pool_waiting(w.current->rules.pool) : 0);
+	metric_set(METRIC_GEOIP_BUILT, (uint64_t)geoip_built(w.current->geoip));
+	atomic_store_explicit(&metric_here->beat_us, loop_us(w.loop), memory_order_relaxed);
+}
+
 static void beat(struct timer *t)
 {
 	tell_dropped();
 	give_back();
 	w.shared->cells[w.slot].beat_us = loop_us(w.loop);
+	measure();
 	timer_start(w.loop, t, BEAT_MS);
 }
 
@@ -286,13 +299,15 @@ static void *map(int fd, size_t *size)
 
 static bool begin(unsigned workers)
 {
-	size_t shared_size, words_size;
+	size_t shared_size, words_size, metrics_size;
 	void *words = map(WORKER_WORDS, &words_size);
 
 	w.shared = map(WORKER_SHARED, &shared_size);
+	w.metrics = map(WORKER_METRICS, &metrics_size);
 	w.loop = loop_new();
-	if (!w.shared || !words || !w.loop)
+	if (!w.shared || !w.metrics || !words || !w.loop)
 		return false;
+	metric_use(w.metrics, &w.metrics->worker[w.slot]);
 	w.helpers.limit = 256u << 20;
 	w.proxy = proxy_new(&(struct proxy_plan){.loop = w.loop,
 						 .tickets = &w.shared->tickets,

@@ -50,6 +50,7 @@ void workers_watch(struct timer *t)
 	n->watched_us = loop_us(n->loop);
 	timer_start(n->loop, t, WATCHDOG_MS);
 	notify_alive(n->watched_us);
+	node_measure(n);
 	for (unsigned i = 0; i < n->workers; i++) {
 		struct child *c = &n->worker[i];
 		int64_t beat_us = n->shared->cells[i].beat_us;

@@ -1,13 +1,15 @@
-/* exchange.c -- the life of one request: judged, held or streamed, asked, answered, recorded. */
-#include "gateway/proxy/exchange.h"
+/* exchange.c -- the life of one request: judged, held or streamed, asked, recorded.  Its answer is
+ * exchange_answer.c. */
+#include "gateway/proxy/exchange_parts.h"
 
 #include "gateway/base/fail.h"
+#include "gateway/base/metric.h"
 #include "gateway/proxy/identity.h"
 #include "gateway/proxy/record.h"
 #include "gateway/proxy/reply.h"
 #include "gateway/proxy/upstream.h"
 
-enum { ARENA_BLOCK = 4096, INFORMATIONAL_MAX = 16, RECORD_MS = 10000 };
+enum { ARENA_BLOCK = 4096, RECORD_MS = 10000 };
 
 static void forward(struct exchange *x);
 static void judge_body(struct exchange *x);
@@ -18,7 +20,9 @@ static void bury(struct task *t)
 {
 	struct exchange *x = LIST_OF(t, struct exchange, bury);
 
+	metric_fall(METRIC_REQUESTS);
 	spool_done(&x->spool);
+	spool_done(&x->answer.copy);
 	arena_done(&x->arena);
 	budget_give(&x->budget, sizeof *x);
 	generation_drop(x->generation);
@@ -30,6 +34,7 @@ static void close_record(struct exchange *x)
 {
 	timer_stop(&x->total);
 	record_waf_lines(x, 0);
+	record_count(x);
 	record_write(x);
 	if (x->chain.filters)
 		chain_done(&x->chain);
@@ -48,6 +53,7 @@ static void let_go(struct exchange *x)
 	timer_stop(&x->total);
 	timer_stop(&x->ack_timer);
 	list_remove(&x->ack);
+	answer_stop(x);
 	if (x->upstream)
 		upstream_abandon(x->upstream);
 	x->upstream = NULL;
@@ -61,7 +67,7 @@ static void let_go(struct exchange *x)
 	close_record(x);
 }
 
-static void finish(struct exchange *x, bool whole)
+void exchange_finish(struct exchange *x, bool whole)
 {
 	const struct exchange_front *front = x->front;
 
@@ -77,7 +83,7 @@ static void out_of_time(struct timer *t)
 	if (x->state == EXCHANGE_ENDED)
 		close_record(x);
 	else if (x->status)
-		finish(x, false);
+		exchange_finish(x, false);
 	else
 		exchange_refuse(x, REASON_TOTAL_DEADLINE, 0, "the request took too long in all");
 }
@@ -108,11 +114,13 @@ struct exchange *exchange_new(struct proxy *p, struct budget *b, const struct ex
 	x->stream = stream;
 	arena_init(&x->arena, &x->budget, ARENA_BLOCK);
 	spool_init(&x->spool, &x->budget, &p->spool);
+	answer_init(x);
 	list_init(&x->ack);
 	timer_init(&x->total, out_of_time);
 	timer_init(&x->ack_timer, ack_late);
 	task_init(&x->bury, bury);
 	x->began_us = loop_us(p->loop);
+	metric_count(METRIC_REQUESTS);
 	return x;
 }
 
@@ -125,10 +133,10 @@ static void send_page(struct exchange *x)
 	x->page = slice_after(x->page, taken);
 	x->sent_bytes += taken;
 	if (!x->page.len)
-		finish(x, true);
+		exchange_finish(x, true);
 }
 
-static void answer(struct exchange *x, const struct verdict *v)
+void exchange_answer(struct exchange *x, const struct verdict *v)
 {
 	struct reply reply;
 
@@ -139,10 +147,11 @@ static void answer(struct exchange *x, const struct verdict *v)
 		chain_stop(&x->chain);
 	timer_stop(&x->ack_timer);
 	list_remove(&x->ack);
+	answer_stop(x);
 	x->own = true;
 	x->state = EXCHANGE_ANSWERING;
 	if (!reply_make(x, v, &reply)) {
-		finish(x, false);
+		exchange_finish(x, false);
 		return;
 	}
 	x->status = (uint16_t)reply.status;
@@ -158,7 +167,7 @@ void exchange_refuse(struct exchange *x, enum reason why, unsigned status, const
 	x->failed = why;
 	x->why = detail;
 	v.status = (uint16_t)status;
-	answer(x, &v);
+	exchange_answer(x, &v);
 }
 
 /* ---- Judging ---- */
@@ -172,8 +181,10 @@ static bool announced_too_large(const struct exchange *x)
 
 static void go_on(struct exchange *x)
 {
-	if (x->chain.record.deciding >= 0)
-		answer(x, &x->chain.verdict);
+	if (x->chain.gate >= GATE_RESPONSE)
+		answer_go_on(x);
+	else if (x->chain.record.deciding >= 0)
+		exchange_answer(x, &x->chain.verdict);
 	else if (announced_too_large(x))
 		exchange_refuse(x, REASON_BODY_TOO_LARGE, 0, "the content is larger than allowed");
 	else if (x->chain.gate == GATE_REQUEST && !x->held && x->req.body != HTTP_BODY_NONE &&
@@ -200,8 +211,9 @@ static void judged(struct chain_run *run, bool stop)
 	struct exchange *x = run->owner;
 
 	(void)stop;
-	x->judged_us = loop_us(x->proxy->loop);
-	if (x->facts.waf_hits_n && !x->reported && x->generation->config->logs.waf_sync) {
+	if (run->gate < GATE_RESPONSE)
+		x->judged_us = loop_us(x->proxy->loop);
+	if (x->facts.waf_hits_n > x->reported && !x->status && x->generation->config->logs.waf_sync) {
 		x->ack_token = record_token(x->proxy);
 		if (record_waf_lines(x, x->ack_token)) {
 			x->state = EXCHANGE_REPORTING;
@@ -244,7 +256,7 @@ void exchange_start(struct exchange *x, bool redirect)
 		struct verdict v = {.kind = VERDICT_REDIRECT, .status = 308};
 
 		v.location = reply_https_location(x);
-		answer(x, &v);
+		exchange_answer(x, &v);
 		return;
 	}
 	if (!identity_fill(x) || !chain_init(&x->chain, p->loop, p->plan.filters, g->plan.confs, &x->req, &x->facts, &x->arena, judged, x)) {
@@ -331,7 +343,7 @@ void exchange_body_broken(struct exchange *x, enum reason why, const char *detai
 	x->failed = why;
 	x->why = detail;
 	if (x->status)
-		finish(x, false);
+		exchange_finish(x, false);
 	else
 		exchange_refuse(x, why, 0, detail);
 }
@@ -394,65 +406,21 @@ void exchange_upstream_failed(struct exchange *x, enum reason why, const char *d
 	x->upstream = NULL;
 	x->failed = why;
 	x->why = detail;
-	if (x->status)
-		finish(x, false);
-	else if (may_retry(x, how))
+	if (x->status) {
+		exchange_finish(x, false);
+	} else if (may_retry(x, how)) {
+		metric_count(METRIC_ORIGIN_RETRIES);
 		forward(x);
-	else
+	} else {
 		exchange_refuse(x, why, 0, detail);
-}
-
-/* ---- The answer ---- */
-
-bool exchange_response(struct exchange *x)
-{
-	const struct response *r = &x->response;
-	enum http_body body = r->body;
-
-	if (r->status < 200) {
-		/* 100 was ours to say; the others are passed on to who can read them. */
-		if (++x->informational > INFORMATIONAL_MAX) {
-			upstream_abandon(x->upstream);
-			exchange_upstream_failed(x, REASON_ORIGIN_BROKEN, "too many informational answers", UPSTREAM_CUT);
-			return false;
-		}
-		if (r->status != 100 && x->req.minor > 0)
-			x->front->head(x, r->status, &r->fields, NULL, HTTP_BODY_NONE, 0);
-		return true;
 	}
-	x->failed = REASON_NONE;
-	x->why = NULL;
-	x->head_us = loop_us(x->proxy->loop);
-	x->status = r->status;
-	x->state = EXCHANGE_ANSWERING;
-	/* A length is passed on also where no content follows: an empty answer, HEAD, 304. */
-	if (body == HTTP_BODY_NONE && r->has_length && r->status != 204)
-		body = HTTP_BODY_LENGTH;
-	else if (x->req.head && !r->has_length && r->status != 204 && r->status != 304)
-		body = HTTP_BODY_CHUNKED;
-	x->front->head(x, r->status, &r->fields, &x->facts.client_fields, body, r->content_length);
-	return true;
-}
-
-size_t exchange_response_body(struct exchange *x, struct slice bytes)
-{
-	size_t taken = x->front->body(x, bytes);
-
-	x->sent_bytes += taken;
-	return taken;
-}
-
-void exchange_response_end(struct exchange *x)
-{
-	x->upstream = NULL;
-	finish(x, true);
 }
 
 void exchange_writable(struct exchange *x)
 {
 	if (x->own)
 		send_page(x);
-	else if (x->upstream)
+	else if (!answer_writable(x) && x->upstream)
 		upstream_resume(x->upstream);
 }
 

@@ -30,10 +30,31 @@ struct exchange_front {
 	void (*go_ahead)(struct exchange *x);
 };
 
+enum answer_phase {
+	ANSWER_NONE,
+	ANSWER_JUDGED, /* its head, or what is held of its content, is before the filters */
+	ANSWER_HELD,   /* its content is collected for them */
+	ANSWER_OWED,   /* passed; what was held is on its way to the client */
+	ANSWER_FLOWS,  /* its head is out, content is passed on as it comes */
+};
+
+/* The origin's answer, from its final head on. */
+struct answer {
+	enum answer_phase phase;
+	enum body_use use;  /* of its content */
+	struct spool copy;  /* what is held or copied of it */
+	uint64_t sent;      /* of that, to the client */
+	bool judged;        /* the gate of its content has been walked */
+	bool ended;         /* it is whole; the origin's connection is gone */
+	bool inside;        /* a gate is walked on behalf of the origin's connection */
+	struct task more;
+};
+
 enum exchange_state {
 	EXCHANGE_JUDGING,    /* in the chain */
 	EXCHANGE_COLLECTING, /* holding the body for the chain */
 	EXCHANGE_ASKING,     /* an origin has it, no head yet */
+	EXCHANGE_WITHHOLDING, /* an answer has begun, nothing of it is out */
 	EXCHANGE_ANSWERING,  /* the answer's head is out */
 	EXCHANGE_REPORTING,  /* waiting for the WAF's lines to be written */
 	EXCHANGE_ENDED,
@@ -51,6 +72,7 @@ struct exchange {
 	const struct config_site *site;
 	struct addr peer;          /* the other end of the connection */
 	bool peer_trusted;
+	struct slice trace;        /* id of the trace it belongs to, 32 digits; empty: of none */
 	enum exchange_state state;
 
 	struct spool spool;
@@ -67,13 +89,14 @@ struct exchange {
 	struct proxy_server *last; /* the server that was tried last */
 
 	struct response response;
+	struct answer answer;
 	unsigned informational;
 	uint16_t status;           /* sent to the client; 0: none yet */
 	uint64_t sent_bytes;       /* of content to the client */
 	enum reason failed;        /* what the gateway itself answered for, beside the chain */
 	const char *why;           /* detail for the record */
 
-	bool reported;             /* the WAF's lines are on their way */
+	unsigned reported;         /* so many of the WAF's lines are on their way */
 	struct slice page;         /* what is left of an answer of our own */
 	bool own;                  /* the answer is the gateway's */
 	struct list ack;           /* in proxy->ack_waiters while REPORTING */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "gateway/base/log.h"
+#include "gateway/base/metric.h"
 #include "gateway/proxy/front_parts.h"
 #include "gateway/proxy/generation.h"
 #include "gateway/proxy/guard.h"
@@ -44,6 +45,8 @@ void front_shut(struct front *f, bool cut)
 
 	if (f->phase == FRONT_CLOSED)
 		return;
+	if (f->phase == FRONT_HANDSHAKING)
+		metric_count(METRIC_TLS_FAILED);
 	f->phase = FRONT_CLOSED;
 	f->x = NULL;
 	timer_stop(&f->timer);
@@ -261,6 +264,8 @@ static bool handshake(struct front *f)
 {
 	switch (tls_handshake(f->sock.tls)) {
 	case TLS_DONE:
+		metric_count(tls_resumed(f->sock.tls) ? METRIC_TLS_RESUMED : METRIC_TLS_FULL);
+		metric_span(SPAN_HANDSHAKE, loop_us(f->proxy->loop) - f->came_us);
 		f->phase = FRONT_IDLE;
 		f->sock.readable = true;
 		timer_start(f->proxy->loop, &f->timer, f->proxy->config->client.head_ms);
@@ -367,6 +372,7 @@ bool front_open(struct proxy *p, const struct proxy_listener *listener, int fd, 
 	f->serve = listener->serve;
 	f->peer = *peer;
 	f->peer_port = port;
+	f->came_us = loop_us(p->loop);
 	f->budget = (struct budget){.limit = (size_t)p->config->client.memory, .parent = &p->memory};
 	buf_init(&f->in, &f->budget);
 	buf_init(&f->out, &f->budget);

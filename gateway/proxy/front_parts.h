@@ -36,6 +36,7 @@ struct front {
 	uint8_t phase; /* enum front_phase */
 	bool keep, broken;
 	bool out_chunked, body_over, skipped_line;
+	int64_t came_us;
 	bool spoken; /* the client has sent its first byte */
 	uint32_t requests, drained;
 	struct h1_scan scan;

@@ -100,6 +100,7 @@ bool identity_fill(struct exchange *x)
 	find_client(x);
 	if (!x->peer_trusted)
 		http_hide_identity(&x->req.fields);
+	x->trace = http_check_trace(&x->req.fields);
 	x->began_wall_us = loop_wall_us(x->proxy->loop);
 	x->facts.site = x->site->head.key;
 	x->facts.policy = x->site->policy;
@@ -145,6 +146,15 @@ static struct slice forwarded_for(struct exchange *x)
 	return arena_print(&x->arena, "%.*s, %.*s", (int)n, client, (int)m, peer);
 }
 
+/* What is to be read must come as it is. */
+static bool ask_plain(struct exchange *x, struct fields *extra)
+{
+	for (uint32_t i = 0; i < x->req.fields.n; i++)
+		if (x->req.fields.at[i].id == FIELD_ACCEPT_ENCODING)
+			x->req.fields.at[i].hidden = 1;
+	return fields_add(extra, &x->arena, field_name_text(FIELD_ACCEPT_ENCODING), SLICE("identity"));
+}
+
 bool identity_upstream(struct exchange *x, struct fields *extra)
 {
 	char client[ADDR_TEXT];
@@ -159,6 +169,8 @@ bool identity_upstream(struct exchange *x, struct fields *extra)
 	       fields_add(extra, &x->arena, field_name_text(FIELD_X_FORWARDED_HOST), x->req.authority) &&
 	       fields_add(extra, &x->arena, field_name_text(FIELD_X_REAL_IP), real) &&
 	       fields_add(extra, &x->arena, field_name_text(FIELD_X_REQUEST_ID), x->facts.id);
+	if (x->facts.answer_plain)
+		fits = fits && ask_plain(x, extra);
 	/* A trusted hop's own statements have been read by now; only ours goes on. */
 	http_hide_identity(&x->req.fields);
 	return fits;

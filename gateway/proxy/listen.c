@@ -9,6 +9,7 @@
 
 #include "gateway/base/fail.h"
 #include "gateway/base/log.h"
+#include "gateway/base/metric.h"
 #include "gateway/proxy/front_h1.h"
 #include "gateway/proxy/generation.h"
 #include "gateway/proxy/guard.h"
@@ -70,6 +71,7 @@ static void pause_accepting(struct proxy *p, const char *why)
 	if (!p->accept_paused)
 		log_warn("accepting pauses for %d ms: %s", ACCEPT_PAUSE_MS, why);
 	p->accept_paused = true;
+	metric_count(METRIC_ACCEPT_PAUSES);
 	stop_accepting(p);
 	timer_start(p->loop, &p->accept_again, ACCEPT_PAUSE_MS);
 }
@@ -99,10 +101,17 @@ static bool make_room(struct proxy *p)
 
 		if (front_is_idle(f)) {
 			front_cut(f);
+			metric_count(METRIC_EVICTED);
 			return true;
 		}
 	}
 	return false;
+}
+
+static void refuse(int fd, enum metric cause)
+{
+	metric_count(cause);
+	close(fd);
 }
 
 static void take(struct proxy_listener *listener, int fd, const struct sockaddr_storage *from)
@@ -114,9 +123,13 @@ static void take(struct proxy_listener *listener, int fd, const struct sockaddr_
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
-	if (!addr_from_sockaddr(from, &peer, &port) || !guard_allows(p, &peer) ||
-	    (p->fronts_n >= p->fronts_max && !make_room(p)) || !front_open(p, listener, fd, &peer, port))
-		close(fd);
+	metric_count(METRIC_ACCEPTED);
+	if (!addr_from_sockaddr(from, &peer, &port) || !guard_allows(p, &peer))
+		refuse(fd, METRIC_REFUSED_ADDRESS);
+	else if (p->fronts_n >= p->fronts_max && !make_room(p))
+		refuse(fd, METRIC_REFUSED_FULL);
+	else if (!front_open(p, listener, fd, &peer, port))
+		refuse(fd, METRIC_REFUSED_MEMORY);
 }
 
 static void accepting(struct watch *w, unsigned what)

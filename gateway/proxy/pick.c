@@ -2,6 +2,7 @@
 #include "gateway/proxy/pick.h"
 
 #include "gateway/base/log.h"
+#include "gateway/base/metric.h"
 
 static struct proxy_server *pick(struct proxy_origin *o, const struct proxy_server *avoid, int64_t now_ms, bool ejected)
 {
@@ -45,6 +46,7 @@ void pick_bad(const struct proxy_origin *o, struct proxy_server *s, int64_t now_
 	if (++s->failures < (uint64_t)o->config->eject_failures || s->ejected_until_ms > now_ms)
 		return;
 	s->ejected_until_ms = now_ms + o->config->eject_ms;
+	metric_count(METRIC_ORIGIN_EJECTIONS);
 	log_warn("origin %.*s: server %.*s left out for %lld ms after %u failures", SLICE_F(o->config->head.key),
 		 SLICE_F(s->config->url), (long long)o->config->eject_ms, s->failures);
 }

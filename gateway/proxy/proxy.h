@@ -86,6 +86,8 @@ void proxy_cut(struct proxy *p);
 void proxy_free(struct proxy *p);
 /* The logger has written a line that asked for it. */
 void proxy_log_acked(struct proxy *p, uint64_t token);
+/* Set the gauges of the data path (metric.def). */
+void proxy_measure(const struct proxy *p);
 /* n bytes that nobody can guess. */
 void proxy_random(struct proxy *p, void *at, size_t n);
 

@@ -113,6 +113,8 @@ static void write_waf(const struct exchange *x, struct json *j)
 		return;
 	json_object(j, "waf");
 	json_int(j, "score", f->waf_score);
+	if (f->waf_answer_score)
+		json_int(j, "answer_score", f->waf_answer_score);
 	json_milli(j, "ms", f->waf_us);
 	if (f->waf_hits_n) {
 		json_list(j, "rules");
@@ -127,12 +129,14 @@ static void write_waf(const struct exchange *x, struct json *j)
 	json_end(j);
 }
 
-/* The chain's verdict; or what the gateway itself refused or failed at, before or after the chain. */
+bool record_is_judged(const struct exchange *x)
+{
+	return x->chain.filters && (x->chain.record.deciding >= 0 || !x->failed);
+}
+
 static void write_decision(const struct exchange *x, struct json *j)
 {
-	bool judged = x->chain.filters && (x->chain.record.deciding >= 0 || !x->failed);
-
-	if (judged) {
+	if (record_is_judged(x)) {
 		chain_record(&x->chain, j);
 		return;
 	}
@@ -168,6 +172,8 @@ void record_write(struct exchange *x)
 	json_text(&j, "time", stamp(time_text, x->began_wall_us ? x->began_wall_us : loop_wall_us(x->proxy->loop)));
 	if (x->facts.id.len)
 		json_text(&j, "id", x->facts.id);
+	if (x->trace.len)
+		json_text(&j, "trace", x->trace);
 	write_client(x, &j);
 	if (x->site)
 		json_text(&j, "site", x->site->head.key);
@@ -235,10 +241,9 @@ bool record_waf_lines(struct exchange *x, uint64_t token)
 {
 	bool sent = false;
 
-	if (x->reported || !x->facts.waf_hits_n || slice_is(x->generation->config->logs.waf, "off"))
+	if (slice_is(x->generation->config->logs.waf, "off"))
 		return false;
-	x->reported = true;
-	for (unsigned i = 0; i < x->facts.waf_hits_n; i++)
-		sent = write_hit(x, &x->facts.waf_hits[i], i + 1 == x->facts.waf_hits_n ? token : 0);
+	for (; x->reported < x->facts.waf_hits_n; x->reported++)
+		sent = write_hit(x, &x->facts.waf_hits[x->reported], x->reported + 1 == x->facts.waf_hits_n ? token : 0);
 	return sent;
 }

@@ -4,6 +4,10 @@
 
 #include "gateway/proxy/exchange.h"
 
+/* The chain's verdict is the decision; else it is what the gateway itself refused or failed at. */
+bool record_is_judged(const struct exchange *x);
+/* Once, when it is over: everything that is counted by request. */
+void record_count(const struct exchange *x);
 /* One JSON line of at most 8 KiB; secrets are redacted (queries by name, never fields or content). */
 void record_write(struct exchange *x);
 /* One line for each rule hit, once.  With a token the logger answers when the last is written.  False:

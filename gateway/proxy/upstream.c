@@ -9,6 +9,7 @@
 
 #include "gateway/base/fail.h"
 #include "gateway/base/log.h"
+#include "gateway/base/metric.h"
 #include "gateway/http/h1.h"
 #include "gateway/proxy/identity.h"
 #include "gateway/proxy/pick.h"
@@ -36,6 +37,7 @@ struct upstream {
 	struct buf in, out;
 	enum upstream_state state;
 	bool reused;
+	int64_t dialled_us;
 
 	/* The request on its way */
 	enum http_body req_body;
@@ -115,6 +117,7 @@ static void fail(struct upstream *u, enum reason why, const char *detail)
 	struct exchange *x = u->x;
 	enum upstream_failure how = !u->sent_any ? UPSTREAM_UNSENT : !u->got_any ? UPSTREAM_UNANSWERED : UPSTREAM_CUT;
 
+	metric_count(METRIC_ORIGIN_FAILURES);
 	/* A pooled connection that the server closed meanwhile says nothing about its health. */
 	if (!u->reused || u->got_any)
 		pick_bad(u->origin, u->server, loop_ms(u->proxy->loop));
@@ -273,6 +276,8 @@ static void connected(struct upstream *u)
 			return;
 		}
 	}
+	metric_count(METRIC_ORIGIN_NEW);
+	metric_span(SPAN_CONNECT, loop_us(u->proxy->loop) - u->dialled_us);
 	send_head(u);
 }
 
@@ -316,6 +321,7 @@ static struct upstream *upstream_new(struct exchange *x, struct proxy_origin *o,
 	u->proxy = x->proxy;
 	u->origin = o;
 	u->server = s;
+	u->dialled_us = loop_us(x->proxy->loop);
 	list_init(&u->pooled);
 	timer_init(&u->timer, late);
 	task_init(&u->more, more);
@@ -390,6 +396,7 @@ void upstream_open(struct exchange *x)
 	/* A second try never trusts a pooled connection. */
 	u = x->tries == 1 ? take_pooled(o, s) : NULL;
 	if (u) {
+		metric_count(METRIC_ORIGIN_POOLED);
 		prepare(u, x);
 		send_head(u);
 		return;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "gateway/base/log.h"
+#include "gateway/base/metric.h"
 #include "gateway/redis/inside.h"
 
 enum { WHY = 160 };
@@ -38,6 +39,8 @@ void connection_lost(struct redis *r, struct slice why)
 
 	if (r->state == DOWN)
 		return;
+	if (r->state == UP)
+		metric_count(METRIC_REDIS_BREAKS);
 	if (why.len > WHY)
 		why.len = WHY;
 	if (!r->told)

@@ -160,3 +160,23 @@ def test_trace_is_not_allowed(rig):
 def test_the_page_of_a_refusal_escapes_what_the_client_sent(rig):
     answer = rig.get("/no/%3Cscript%3E?<x>".replace("<x>", "%3Cx%3E"), "shop.example.com")
     assert b"<script>" not in answer.body and b"<x>" not in answer.body
+
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def test_a_trace_is_passed_on_and_in_the_record(rig):
+    before = len(rig.log())
+    rig.get("/", "shop.example.com", "traceparent: " + TRACE, "tracestate: a=1", "tracestate: b=2")
+    assert last(rig).all("traceparent") == [TRACE]
+    assert last(rig).all("tracestate") == ["a=1", "b=2"]
+    assert rig.log(before + 1)[-1]["trace"] == TRACE.split("-")[1]
+
+
+@pytest.mark.parametrize("fields", [["traceparent: 00-0-0-01"], ["traceparent: " + TRACE, "traceparent: " + TRACE], []],
+                         ids=["malformed", "two", "none"])
+def test_a_trace_that_is_none_ends_here(rig, fields):
+    before = len(rig.log())
+    assert rig.get("/", "shop.example.com", *fields, "tracestate: a=1").status == 200
+    assert not last(rig).all("traceparent") and not last(rig).all("tracestate")
+    assert "trace" not in rig.log(before + 1)[-1]

@@ -56,15 +56,56 @@ static void settings_have_defaults_and_are_kept(void **state)
 	help_done(&h);
 }
 
+static void answers_are_inspected_as_the_policy_says(void **state)
+{
+	struct help h;
+
+	(void)state;
+	help_begin(&h, "policy: t\nwaf: {}\n");
+	help_request(&h);
+	plan(&h);
+	assert_int_equal(waf.responses.mode, POLICY_OFF);
+	help_done(&h);
+	help_begin(&h, "policy: t\nwaf: {responses: {mode: enforce}}\n");
+	help_request(&h);
+	plan(&h);
+	assert_int_equal(waf.responses.mode, POLICY_ENFORCE);
+	assert_false(waf.responses.body || waf.responses.beyond_block);
+	assert_int_equal(waf.responses.max, 512 << 10);
+	assert_true(slice_contains(waf.responses.types, SLICE("text/html,text/plain")));
+	help_done(&h);
+	help_begin(&h, "policy: t\nwaf: {mode: detect, responses: {mode: enforce, body: true, types: [text/csv, text/html], max: 1MiB, "
+		       "beyond: block}}\n");
+	help_request(&h);
+	plan(&h);
+	assert_int_equal(waf.mode, POLICY_DETECT);
+	assert_int_equal(waf.responses.mode, POLICY_ENFORCE);
+	assert_true(waf.responses.body && waf.responses.beyond_block);
+	assert_int_equal(waf.responses.max, 1 << 20);
+	assert_true(slice_is(waf.responses.types, "text/csv,text/html"));
+	help_done(&h);
+	help_begin(&h, "policy: t\nwaf: {mode: off}\n");
+	help_request(&h);
+	plan(&h);
+	assert_int_equal(waf.responses.mode, POLICY_OFF);
+	help_done(&h);
+	help_begin(&h, "policy: t\n");
+	help_request(&h);
+	plan(&h);
+	assert_int_equal(waf.responses.mode, POLICY_OFF);
+	help_done(&h);
+}
+
 static void who_is_exempt_is_still_looked_at(void **state)
 {
 	struct help h;
 
 	(void)state;
-	help_begin(&h, "policy: t\nwaf: {}\nrules:\n  - {id: p, do: exempt, from: [waf], when: 'ip in [203.0.113.9]'" LOOSE "}\n");
+	help_begin(&h, "policy: t\nwaf: {responses: {mode: enforce}}\nrules:\n  - {id: p, do: exempt, from: [waf], when: 'ip in [203.0.113.9]'" LOOSE "}\n");
 	help_request(&h);
 	plan(&h);
 	assert_int_equal(waf.mode, POLICY_DETECT);
+	assert_int_equal(waf.responses.mode, POLICY_DETECT);
 	addr_parse(SLICE("203.0.113.10"), &h.facts.ip);
 	plan(&h);
 	assert_int_equal(waf.mode, POLICY_ENFORCE);
@@ -215,6 +256,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(settings_have_defaults_and_are_kept),
+		cmocka_unit_test(answers_are_inspected_as_the_policy_says),
 		cmocka_unit_test(who_is_exempt_is_still_looked_at),
 		cmocka_unit_test(the_first_body_entry_applies),
 		cmocka_unit_test(a_target_becomes_the_engines_name),

@@ -15,6 +15,7 @@ static struct waf_job seen;
 static char message[WAF_MESSAGE];
 
 static struct request req;
+static struct response res;
 static struct facts facts;
 static struct chain_run run;
 static bool done, stopped;
@@ -120,6 +121,24 @@ static void body_gate(const struct held *held)
 	chain_gate(&run, GATE_REQUEST_BODY);
 }
 
+/* The origin has answered with this type (NULL: none) and framing. */
+static void answer_gate(unsigned status, const char *type, enum http_body body, uint64_t length)
+{
+	res = (struct response){.status = (uint16_t)status, .minor = 1, .body = body, .content_length = length};
+	if (type)
+		fields_add(&res.fields, &arena, SLICE("content-type"), slice_of(type));
+	done = stopped = false;
+	run.visits[0].response = &res;
+	chain_gate(&run, GATE_RESPONSE);
+}
+
+static void answer_body_gate(const struct held *held)
+{
+	done = stopped = false;
+	run.visits[0].held = held;
+	chain_gate(&run, GATE_RESPONSE_BODY);
+}
+
 static void end(void)
 {
 	const struct policy *policy = facts.policy;
@@ -128,6 +147,8 @@ static void end(void)
 	policy_sleep(policy);
 	loop_turn(loop, 0);
 }
+
+static uint8_t keeper;
 
 static bool take(unsigned lane)
 {
@@ -146,6 +167,7 @@ static void answer(unsigned lane, enum waf_result result, uint16_t status, uint3
 	a->status = status;
 	a->score = score;
 	a->cpu_us = 1234;
+	a->keeper = keeper;
 	if (rule)
 		a->hits[a->hits_n++] = (struct waf_hit){rule, 2, 2, SLICE("bad thing"), SLICE("found \"x\""), SLICE("attack-xss")};
 	assert_true(waf_pack_answer(&out, a));
@@ -445,6 +467,226 @@ static void exclusions_travel_with_the_question(void **state)
 	end();
 }
 
+#define ANSWERS(how) "policy: p\nwaf: {mode: enforce, responses: {" how "}}\n"
+
+/* A request that is let through by inspector `who` - 1. */
+static void begin_kept(const char *policy, uint8_t who)
+{
+	begin(policy, "/a?b=c", NULL, HTTP_BODY_NONE, 0);
+	assert_true(take(WAF_SMALL));
+	keeper = who;
+	answer(WAF_SMALL, WAF_ALLOW, 0, 0, 0);
+	keeper = 0;
+	assert_true(done && !stopped);
+}
+
+static void nothing_is_kept_where_answers_are_not_looked_at(void **state)
+{
+	(void)state;
+	begin(ENFORCE, "/", NULL, HTTP_BODY_NONE, 0);
+	assert_true(take(WAF_SMALL) && !seen.keep);
+	answer(WAF_SMALL, WAF_ALLOW, 0, 0, 0);
+	assert_false(facts.answer_judged || facts.answer_plain);
+	answer_gate(200, "text/html", HTTP_BODY_LENGTH, 10);
+	assert_true(done && !stopped && !take(WAF_SMALL));
+	assert_int_equal(chain_answer(&run), BODY_UNSEEN);
+	end();
+}
+
+static void the_head_of_an_answer_is_asked_about_alone(void **state)
+{
+	static const struct {
+		const char *policy;
+		unsigned status;
+		const char *type;
+		enum http_body body;
+	} rows[] = {
+		{ANSWERS("mode: enforce"), 200, "text/html", HTTP_BODY_CHUNKED},
+		{ANSWERS("mode: enforce, body: true"), 304, "text/html", HTTP_BODY_NONE},
+		{ANSWERS("mode: enforce, body: true"), 200, "image/png", HTTP_BODY_CHUNKED},
+		{ANSWERS("mode: enforce, body: true, types: [text/csv]"), 200, "text/html", HTTP_BODY_CHUNKED},
+		{ANSWERS("mode: enforce, body: true"), 200, "text/html; charset=UTF-16LE", HTTP_BODY_CHUNKED},
+		{ANSWERS("mode: enforce, body: true"), 200, "text/event-stream", HTTP_BODY_CHUNKED},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		begin_kept(rows[i].policy, 1);
+		assert_true(seen.keep && facts.answer_judged);
+		answer_gate(rows[i].status, rows[i].type, rows[i].body, 0);
+		assert_false(done);
+		assert_int_equal(chain_answer(&run), BODY_UNSEEN);
+		assert_true(take(WAF_SMALL));
+		assert_true(seen.answering && seen.status == rows[i].status && !seen.with_body && seen.answer.n == 1);
+		assert_true(seen.kept && slice_is(seen.target, "/a?b=c"));
+		answer(WAF_SMALL, WAF_ALLOW, 0, 0, 0);
+		assert_true(done && !stopped);
+		end();
+	}
+}
+
+static void an_answers_content_is_held_and_asked_about_with_its_head(void **state)
+{
+	static const char *const types[] = {"text/html", "TEXT/HTML; charset=utf-8", "application/json", NULL, "text", "text/html,"};
+	struct held held = {.memory = SLICE("<p>a page</p>"), .fd = -1, .len = 13};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(types); i++) {
+		begin_kept(ANSWERS("mode: enforce, body: true, max: 1MiB"), 1);
+		assert_true(facts.answer_plain);
+		answer_gate(200, types[i], HTTP_BODY_CHUNKED, 0);
+		if (!done || stopped || take(WAF_SMALL))
+			fail_msg("%s", types[i] ? types[i] : "no type");
+		assert_int_equal(chain_answer(&run), BODY_HELD);
+		assert_int_equal(facts.answer_max, 1 << 20);
+		answer_body_gate(&held);
+		assert_false(done);
+		assert_true(take(WAF_SMALL) && seen.answering && slice_is(seen.body, "<p>a page</p>"));
+		answer(WAF_SMALL, WAF_DENY, 403, 5, 951100);
+		assert_true(done && stopped);
+		assert_int_equal(run.verdict.reason, REASON_WAF_ANSWER);
+		assert_int_equal(run.verdict.status, 403);
+		assert_int_equal(facts.waf_answer_score, 5);
+		assert_int_equal(facts.waf_score, 0);
+		assert_int_equal(facts.waf_hits_n, 1);
+		end();
+	}
+}
+
+static void hits_of_request_and_answer_stand_in_one_list(void **state)
+{
+	(void)state;
+	begin(ANSWERS("mode: enforce"), "/", NULL, HTTP_BODY_NONE, 0);
+	assert_true(take(WAF_SMALL));
+	answer(WAF_SMALL, WAF_ALLOW, 0, 3, 920300);
+	answer_gate(200, NULL, HTTP_BODY_NONE, 0);
+	assert_true(take(WAF_SMALL));
+	answer(WAF_SMALL, WAF_ALLOW, 0, 2, 950100);
+	assert_true(done && !stopped);
+	assert_int_equal(facts.waf_hits_n, 2);
+	assert_true(facts.waf_hits[0].rule == 920300 && facts.waf_hits[1].rule == 950100);
+	assert_true(facts.waf_score == 3 && facts.waf_answer_score == 2);
+	assert_int_equal(facts.waf_us, 2 * 1234);
+	assert_int_equal(run.record.notes_n, 2);
+	assert_true(slice_is(run.record.notes[1].text, "950100 bad thing"));
+	end();
+}
+
+static void what_cannot_be_read_goes_the_way_policy_says(void **state)
+{
+	static const struct {
+		unsigned status;
+		const char *type, *coding;
+		uint64_t length;
+	} rows[] = {
+		{200, "text/html", "gzip", 10},
+		{200, "text/html; charset=utf-16", NULL, 10},
+		{206, "text/html", NULL, 10},
+		{200, "text/html", NULL, (512 << 10) + 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows) * 2; i++) {
+		size_t row = i / 2;
+		bool block = i % 2;
+
+		begin_kept(block ? ANSWERS("mode: enforce, body: true, beyond: block") : ANSWERS("mode: enforce, body: true"), 1);
+		res = (struct response){0};
+		answer_gate(rows[row].status, rows[row].type, HTTP_BODY_LENGTH, rows[row].length);
+		if (rows[row].coding) {
+			end();
+			begin_kept(block ? ANSWERS("mode: enforce, body: true, beyond: block") : ANSWERS("mode: enforce, body: true"), 1);
+			res = (struct response){.status = 200, .body = HTTP_BODY_LENGTH, .content_length = 10};
+			fields_add(&res.fields, &arena, SLICE("content-type"), SLICE("text/html"));
+			fields_add(&res.fields, &arena, SLICE("content-encoding"), slice_of(rows[row].coding));
+			done = stopped = false;
+			run.visits[0].response = &res;
+			chain_gate(&run, GATE_RESPONSE);
+		}
+		if (block && (!done || !stopped || run.verdict.reason != REASON_ANSWER_UNSEEN || run.verdict.status != 502))
+			fail_msg("row %zu is not refused", row);
+		if (!block && stopped)
+			fail_msg("row %zu is refused", row);
+		end();
+		while (take(WAF_SMALL))
+			;
+	}
+}
+
+static void what_turns_out_longer_is_judged_as_far_as_it_is_held(void **state)
+{
+	struct held held = {.memory = SLICE("the beginning"), .fd = -1, .len = 13, .cut = true};
+
+	(void)state;
+	begin_kept(ANSWERS("mode: enforce, body: true"), 1);
+	answer_gate(200, "text/html", HTTP_BODY_CHUNKED, 0);
+	answer_body_gate(&held);
+	assert_true(take(WAF_SMALL) && slice_is(seen.body, "the beginning"));
+	answer(WAF_SMALL, WAF_ALLOW, 0, 0, 0);
+	assert_true(done && !stopped && run.record.notes_n == 1);
+	assert_string_equal(run.record.notes[0].key, "uninspected");
+	end();
+	begin_kept(ANSWERS("mode: enforce, body: true, beyond: block"), 1);
+	answer_gate(200, "text/html", HTTP_BODY_CHUNKED, 0);
+	answer_body_gate(&held);
+	assert_true(done && stopped && !take(WAF_SMALL));
+	assert_int_equal(run.verdict.status, 502);
+	end();
+}
+
+static void a_lost_verdict_over_an_answer_decides_by_policy(void **state)
+{
+	(void)state;
+	for (unsigned pass = 0; pass < 2; pass++) {
+		begin_kept(pass ? "policy: p\nwaf: {on_failure: pass, responses: {mode: enforce}}\n" : ANSWERS("mode: enforce"), 1);
+		answer_gate(200, NULL, HTTP_BODY_NONE, 0);
+		assert_true(take(WAF_SMALL));
+		answer(WAF_SMALL, WAF_LOST, 0, 0, 0);
+		assert_true(done && stopped == !pass);
+		end();
+	}
+}
+
+static void answers_in_detect_mode_go_on_and_are_recorded(void **state)
+{
+	struct held held = {.memory = SLICE("<p>a page</p>"), .fd = -1, .len = 13};
+
+	(void)state;
+	record_closed = false;
+	begin_kept(ANSWERS("mode: detect, body: true, beyond: block"), 1);
+	answer_gate(200, "text/html", HTTP_BODY_CHUNKED, 0);
+	assert_true(done && !stopped && !take(WAF_SMALL));
+	assert_int_equal(chain_answer(&run), BODY_STREAMED);
+	answer_body_gate(&held);
+	assert_true(done && !stopped);
+	assert_int_equal(run.background, 1);
+	run.settled = close_record;
+	assert_true(take(WAF_SMALL) && seen.mode == WAF_DETECT);
+	answer(WAF_SMALL, WAF_ALLOW, 0, 5, 951100);
+	assert_true(record_closed);
+	assert_string_equal(run.record.notes[0].key, "rule");
+	assert_string_equal(run.record.notes[1].key, "would-block");
+	end();
+}
+
+static void detect_that_waits_holds_answers_too(void **state)
+{
+	struct held held = {.memory = SLICE("<p>a page</p>"), .fd = -1, .len = 13};
+
+	(void)state;
+	configure(true);
+	begin_kept(ANSWERS("mode: detect, body: true"), 1);
+	answer_gate(200, "text/html", HTTP_BODY_CHUNKED, 0);
+	assert_int_equal(chain_answer(&run), BODY_HELD);
+	answer_body_gate(&held);
+	assert_false(done);
+	assert_true(take(WAF_SMALL));
+	answer(WAF_SMALL, WAF_ALLOW, 0, 5, 951100);
+	assert_true(done && !stopped);
+	assert_true(run.record.steps[run.record.steps_n - 1].would);
+	end();
+}
+
 static void every_failing_allocation_is_a_refusal(void **state)
 {
 	(void)state;
@@ -485,6 +727,15 @@ int main(void)
 		TEST(detect_that_is_cut_off_hears_nothing),
 		TEST(detect_that_waits_says_what_it_would_have_done),
 		TEST(exclusions_travel_with_the_question),
+		TEST(nothing_is_kept_where_answers_are_not_looked_at),
+		TEST(the_head_of_an_answer_is_asked_about_alone),
+		TEST(an_answers_content_is_held_and_asked_about_with_its_head),
+		TEST(hits_of_request_and_answer_stand_in_one_list),
+		TEST(what_cannot_be_read_goes_the_way_policy_says),
+		TEST(what_turns_out_longer_is_judged_as_far_as_it_is_held),
+		TEST(a_lost_verdict_over_an_answer_decides_by_policy),
+		TEST(answers_in_detect_mode_go_on_and_are_recorded),
+		TEST(detect_that_waits_holds_answers_too),
 		TEST(every_failing_allocation_is_a_refusal),
 	};
 

@@ -48,7 +48,7 @@ static int drop_arena(void **state)
 static void judge(void)
 {
 	memset(&answer, 0, sizeof answer);
-	assert_true(inspector_judge(&engine, &job, job.body, &arena, &answer));
+	assert_true(inspector_judge(&engine, &job, job.body, &arena, &answer, NULL));
 }
 
 /* Did a rule of from..to match? */
@@ -416,6 +416,108 @@ static void remove_file(const char *name)
 	unlink(path);
 }
 
+/* ---- Answers ---- */
+
+#define LEAK "<p>You have an error in your SQL syntax; check the manual that corresponds to your MySQL server version</p>"
+
+/* Let a request through and keep its transaction. */
+static struct modsec_kept *keep_request(const char *target)
+{
+	struct modsec_kept *kept = NULL;
+
+	bed_job(&job, &arena, target);
+	memset(&answer, 0, sizeof answer);
+	assert_true(inspector_judge(&engine, &job, SLICE_NONE, &arena, &answer, &kept));
+	return kept;
+}
+
+static void judge_answer(struct modsec_kept *kept, unsigned status, const char *body)
+{
+	job.answering = true;
+	job.status = (uint16_t)status;
+	job.status_minor = 1;
+	assert_true(fields_add(&job.answer, &arena, SLICE("content-type"), SLICE("text/html")));
+	memset(&answer, 0, sizeof answer);
+	assert_true(inspector_judge_answer(&engine, kept, &job, slice_of(body), &arena, &answer));
+}
+
+static void an_answer_is_judged_in_its_requests_transaction(void **state)
+{
+	(void)state;
+	for (unsigned gone = 0; gone < 2; gone++) {
+		struct modsec_kept *kept = gone ? NULL : keep_request("/shop?q=chair");
+
+		assert_true(gone || kept);
+		bed_job(&job, &arena, "/shop?q=chair");
+		judge_answer(kept, 200, "<p>A chair</p>");
+		assert_int_equal(answer.result, WAF_ALLOW);
+		assert_true(!answer.hits_n && !answer.score && answer.again == gone);
+		kept = gone ? NULL : keep_request("/shop?q=chair");
+		bed_job(&job, &arena, "/shop?q=chair");
+		judge_answer(kept, 200, LEAK);
+		assert_int_equal(answer.result, WAF_DENY);
+		assert_int_equal(answer.status, 403);
+		assert_true(answer.score >= 4 && hit(951100, 951999) && hit(959100, 959100));
+	}
+}
+
+static void a_request_that_is_denied_is_not_kept(void **state)
+{
+	(void)state;
+	assert_null(keep_request("/?q=%3Cscript%3Ealert(1)%3C/script%3E"));
+	assert_int_equal(answer.result, WAF_DENY);
+}
+
+static void an_answer_tells_only_its_own_hits(void **state)
+{
+	struct modsec_kept *kept;
+
+	(void)state;
+	for (unsigned gone = 0; gone < 2; gone++) {
+		/* An attack that only detect mode lets through: what it hit was told then. */
+		bed_job(&job, &arena, "/?q=%3Cscript%3Ealert(1)%3C/script%3E");
+		job.mode = WAF_DETECT;
+		memset(&answer, 0, sizeof answer);
+		assert_true(inspector_judge(&engine, &job, SLICE_NONE, &arena, &answer, &kept));
+		assert_true(kept && hit(941100, 941999));
+		if (gone)
+			modsec_drop(kept);
+		job.mode = WAF_ENFORCE;
+		judge_answer(gone ? NULL : kept, 200, LEAK);
+		assert_int_equal(answer.result, WAF_DENY);
+		assert_true(hit(951100, 951999) && !hit(900000, 949999));
+	}
+}
+
+static void answers_heed_mode_threshold_level_and_exclusions(void **state)
+{
+	(void)state;
+	bed_job(&job, &arena, "/");
+	job.mode = WAF_DETECT;
+	judge_answer(NULL, 200, LEAK);
+	assert_int_equal(answer.result, WAF_ALLOW);
+	assert_true(answer.score >= 4 && hit(951100, 951999));
+	bed_job(&job, &arena, "/");
+	job.threshold_response = 1000;
+	judge_answer(NULL, 200, LEAK);
+	assert_int_equal(answer.result, WAF_ALLOW);
+	assert_true(answer.score >= 4);
+	bed_job(&job, &arena, "/");
+	judge_answer(NULL, 500, "");
+	assert_int_equal(answer.result, WAF_ALLOW);
+	bed_job(&job, &arena, "/");
+	job.paranoia = job.detection_paranoia = 2;
+	judge_answer(NULL, 500, "");
+	assert_int_equal(answer.result, WAF_DENY);
+	assert_true(hit(950100, 950100));
+	bed_job(&job, &arena, "/");
+	job.exclusions[0] = (struct waf_exclusion){.tag = SLICE("attack-disclosure")};
+	job.exclusions_n = 1;
+	judge_answer(NULL, 200, LEAK);
+	assert_int_equal(answer.result, WAF_ALLOW);
+	assert_int_equal(answer.hits_n, 0);
+}
+
 static void errors_of_rules_have_their_place(void **state)
 {
 	struct modsec_ruleset set = {.name = "own", .path = directory, .arguments = 10, .json_depth = 4, .body_max = 4096};
@@ -473,13 +575,13 @@ static void files_load_in_order_and_policy_outranks_the_setup(void **state)
 	own.plan.rulesets[0] = bounds;
 	bed_job(&job, &arena, "/");
 	memset(&answer, 0, sizeof answer);
-	assert_true(inspector_judge(&own, &job, SLICE_NONE, &arena, &answer));
+	assert_true(inspector_judge(&own, &job, SLICE_NONE, &arena, &answer, NULL));
 	assert_int_equal(answer.status, 418);
 	assert_true(slice_is(answer.hits[0].message, "sfa at 1"));
 	assert_int_equal(answer.hits_n, 1);
 	job.mode = WAF_DETECT;
 	memset(&answer, 0, sizeof answer);
-	assert_true(inspector_judge(&own, &job, SLICE_NONE, &arena, &answer));
+	assert_true(inspector_judge(&own, &job, SLICE_NONE, &arena, &answer, NULL));
 	assert_int_equal(answer.result, WAF_ALLOW);
 	assert_int_equal(answer.hits_n, 2); /* the phase of logging too */
 	modsec_free(own.modsec);
@@ -509,6 +611,10 @@ int main(void)
 		TEST(a_raw_hash_hides_nothing),
 		TEST(what_a_client_may_send_breaks_nothing),
 		TEST(the_last_hit_is_never_left_out),
+		TEST(an_answer_is_judged_in_its_requests_transaction),
+		TEST(a_request_that_is_denied_is_not_kept),
+		TEST(an_answer_tells_only_its_own_hits),
+		TEST(answers_heed_mode_threshold_level_and_exclusions),
 		TEST(errors_of_rules_have_their_place),
 		TEST(files_load_in_order_and_policy_outranks_the_setup),
 	};

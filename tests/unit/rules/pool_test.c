@@ -19,7 +19,7 @@ static struct pool *pool;
 static struct waf_shared *shared;
 static struct budget budget;
 static struct arena arena;
-static int far_end[WAF_LANES], near_end[WAF_LANES];
+static int far_end[WAF_LANES], near_end[WAF_LANES], door[2];
 static struct question questions[WAF_OUTSTANDING + WAITING_MOST + 4];
 static struct waf_job job, seen;
 static char message[WAF_MESSAGE];
@@ -42,6 +42,9 @@ static int open_bed(void **state)
 		plan.lanes[i] = near_end[i] = fd[0];
 		far_end[i] = fd[1];
 	}
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, door), 0);
+	plan.doors[0] = door[0];
+	plan.doors_n = 1;
 	plan.shared = shared;
 	loop_virtual(loop, 1000000);
 	pool = pool_new(loop, &plan);
@@ -59,6 +62,9 @@ static int close_bed(void **state)
 		if (far_end[i] >= 0)
 			close(far_end[i]);
 	}
+	for (unsigned i = 0; i < 2; i++)
+		if (door[i] >= 0)
+			close(door[i]);
 	free(shared);
 	arena_done(&arena);
 	assert_int_equal(budget.used, 0);
@@ -80,8 +86,8 @@ static bool ask(unsigned i, const char *target)
 	return pool_ask(pool, &questions[i].ask, &job, -1, 100);
 }
 
-/* Take one job off a lane, as an inspector does; false when there is none. */
-static bool take(unsigned lane, int *fd)
+/* Take one job off the far end of a lane or a door, as an inspector does; false when there is none. */
+static bool take_from(int end, int *fd)
 {
 	union {
 		struct cmsghdr head;
@@ -89,7 +95,7 @@ static bool take(unsigned lane, int *fd)
 	} control;
 	struct iovec part = {message, sizeof message};
 	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
-	ssize_t n = recvmsg(far_end[lane], &m, MSG_DONTWAIT);
+	ssize_t n = recvmsg(end, &m, MSG_DONTWAIT);
 	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
 
 	if (fd)
@@ -100,6 +106,11 @@ static bool take(unsigned lane, int *fd)
 		return false;
 	assert_true(waf_unpack_job(slice_make(message, (size_t)n), &arena, &seen));
 	return true;
+}
+
+static bool take(unsigned lane, int *fd)
+{
+	return take_from(far_end[lane], fd);
 }
 
 static bool wanted(void)
@@ -315,6 +326,65 @@ static void a_lane_without_a_far_end_loses_its_jobs(void **state)
 	assert_int_equal(pool_outstanding(pool), 0);
 }
 
+/* A question about an answer with so many bytes of content, whose request inspector `keeper` - 1 has let through. */
+static void ask_keeper(unsigned i, uint8_t keeper, size_t len)
+{
+	static char body[WAF_INLINE];
+
+	bed_post(&job, &arena, NULL, slice_make(body, len));
+	job.answering = true;
+	job.status = 200;
+	questions[i].ask.answered = count;
+	questions[i].ask.keeper = keeper;
+	assert_true(pool_ask(pool, &questions[i].ask, &job, -1, 100));
+}
+
+static void an_answer_goes_to_who_keeps_its_transaction(void **state)
+{
+	(void)state;
+	ask_keeper(0, 1, 50000);
+	assert_true(take_from(door[1], NULL) && wanted() && seen.answering);
+	assert_false(take(WAF_SMALL, NULL) || take(WAF_BIG, NULL));
+	answer(WAF_SMALL, seen.token, WAF_DENY);
+	assert_int_equal(questions[0].answers, 1);
+	assert_int_equal(pool_outstanding(pool), 0);
+}
+
+static void where_the_keeper_cannot_be_asked_anybody_is(void **state)
+{
+	static const struct {
+		uint8_t keeper;
+		uint64_t token;
+		uint32_t lane;
+		bool door;
+		const char *says;
+	} rows[] = {
+		{0, 0, 0, false, "nobody keeps it"},
+		{2, 0, 0, false, "there is no such door"},
+		{1, 0, WAF_BIG, true, "it was at an upload"},
+		{1, 9, WAF_SMALL, true, "it is at a page, which is soon done"},
+		{1, 9, WAF_BIG, false, "it is at an upload"},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ROWS(rows); i++) {
+		atomic_store(&shared->cells[0].token, rows[i].token);
+		atomic_store(&shared->cells[0].lane, rows[i].lane);
+		ask_keeper(i, rows[i].keeper, 10);
+		if (take_from(door[1], NULL) != rows[i].door || take(WAF_SMALL, NULL) == rows[i].door)
+			fail_msg("%s", rows[i].says);
+		answer(WAF_SMALL, seen.token, WAF_ALLOW);
+		assert_int_equal(questions[i].answers, 1);
+	}
+	atomic_store(&shared->cells[0].token, 0);
+	close(door[1]);
+	door[1] = -1;
+	ask_keeper(10, 1, 10);
+	assert_true(take(WAF_SMALL, NULL)); /* nobody is behind the door */
+	answer(WAF_SMALL, seen.token, WAF_ALLOW);
+	assert_int_equal(questions[10].answers, 1);
+}
+
 static void memory_that_is_used_up_is_a_refusal(void **state)
 {
 	(void)state;
@@ -343,6 +413,8 @@ int main(void)
 		TEST(big_bodies_take_their_own_lane),
 		TEST(a_full_socket_makes_jobs_wait),
 		TEST(a_lane_without_a_far_end_loses_its_jobs),
+		TEST(an_answer_goes_to_who_keeps_its_transaction),
+		TEST(where_the_keeper_cannot_be_asked_anybody_is),
 		TEST(memory_that_is_used_up_is_a_refusal),
 	};
 

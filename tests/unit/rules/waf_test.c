@@ -35,6 +35,20 @@ static void fill_job(void)
 	job.exclusions_n = 2;
 }
 
+/* About an answer: its head, and its content in the place of the request's. */
+static void fill_answering(void)
+{
+	static const struct field fields[] = {{B("content-type"), B("text/html"), FIELD_CONTENT_TYPE, 0},
+					      {B("connection"), B("close"), FIELD_CONNECTION, 1}};
+
+	fill_job();
+	job.answering = true;
+	job.kept = 0x1234567890abcdef;
+	job.status = 404;
+	job.status_minor = 1;
+	job.answer = (struct fields){(struct field *)(uintptr_t)fields, 2, 2};
+}
+
 static void fill_answer(void)
 {
 	memset(&answer, 0, sizeof answer);
@@ -42,6 +56,8 @@ static void fill_answer(void)
 	answer.result = WAF_DENY;
 	answer.status = 403;
 	answer.score = 15;
+	answer.keeper = WAF_INSPECTORS;
+	answer.again = true;
 	answer.cpu_us = 1100;
 	answer.wall_us = 1200;
 	answer.hits_cut = 2;
@@ -81,6 +97,31 @@ static void a_job_comes_out_as_it_went_in(void **state)
 	assert_int_equal(back.exclusions_n, 2);
 	assert_int_equal(back.exclusions[0].rule, 942100);
 	assert_true(slice_is(back.exclusions[0].target, "ARGS:q") && slice_is(back.exclusions[1].tag, "attack-sqli"));
+	buf_done(&out);
+}
+
+static void a_job_about_an_answer_comes_out_as_it_went_in(void **state)
+{
+	struct buf out = {0};
+
+	(void)state;
+	fill_job();
+	job.keep = true;
+	assert_true(waf_pack_job(&out, &job));
+	assert_true(waf_unpack_job(guard_put(&guard, buf_slice(&out)), &arena, &back));
+	assert_true(back.keep && !back.answering);
+	buf_done(&out);
+	fill_answering();
+	assert_true(waf_pack_job(&out, &job));
+	assert_true(waf_unpack_job(guard_put(&guard, buf_slice(&out)), &arena, &back));
+	assert_true(back.answering && back.kept == job.kept && back.status == 404 && back.status_minor == 1);
+	assert_int_equal(back.fields.n, job.fields.n);
+	assert_int_equal(back.answer.n, 2);
+	assert_true(slice_is(back.answer.at[0].value, "text/html") && back.answer.at[1].hidden == 1);
+	assert_true(slice_eq(back.body, job.body) && back.exclusions_n == 2);
+	for (size_t n = 0; n < buf_len(&out); n++)
+		if (waf_unpack_job(guard_put(&guard, slice_first(buf_slice(&out), n)), &arena, &back))
+			fail_msg("%zu bytes of %u are taken for a job", n, buf_len(&out));
 	buf_done(&out);
 }
 
@@ -155,6 +196,18 @@ static void jobs_that_contradict_themselves_are_refused(void **state)
 	fill_job();
 	job.method = (struct slice)B("G\0T");
 	refuse_job("NUL in the method");
+	fill_answering();
+	job.answering = false;
+	refuse_job("fields of an answer in a job about a request");
+	fill_answering();
+	job.keep = true;
+	refuse_job("an answer to be kept for its answer");
+	fill_answering();
+	job.status = 100;
+	refuse_job("an answer that is none yet");
+	fill_answering();
+	job.status = 600;
+	refuse_job("no such status");
 }
 
 static void every_truncation_of_a_job_is_refused(void **state)
@@ -204,6 +257,8 @@ static void an_answer_comes_out_as_it_went_in(void **state)
 	assert_int_equal(again.result, WAF_DENY);
 	assert_int_equal(again.status, 403);
 	assert_int_equal(again.score, 15);
+	assert_int_equal(again.keeper, WAF_INSPECTORS);
+	assert_true(again.again);
 	assert_int_equal(again.cpu_us, 1100);
 	assert_int_equal(again.wall_us, 1200);
 	assert_int_equal(again.hits_cut, 2);
@@ -261,6 +316,7 @@ static void an_answer_of_a_captured_inspector_stays_in_bounds(void **state)
 		if (!waf_unpack_answer(in, &again))
 			continue;
 		assert_true(again.hits_n <= WAF_HITS && again.result <= WAF_SHED && again.token);
+		assert_true(again.keeper <= WAF_INSPECTORS);
 		assert_true(again.result == WAF_DENY ? again.status >= 300 && again.status <= 599 : again.status == 0);
 		for (uint32_t i = 0; i < again.hits_n; i++)
 			assert_true(again.hits[i].severity <= 7 && again.hits[i].phase <= 5 &&
@@ -297,6 +353,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_job_comes_out_as_it_went_in),
+		cmocka_unit_test(a_job_about_an_answer_comes_out_as_it_went_in),
 		cmocka_unit_test(a_slot_can_be_set_when_it_is_known),
 		cmocka_unit_test(what_cannot_be_sent_is_not_packed),
 		cmocka_unit_test(jobs_that_contradict_themselves_are_refused),

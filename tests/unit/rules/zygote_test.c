@@ -20,7 +20,7 @@ static struct engine engine;
 static struct arena arena;
 static struct waf_job job;
 static struct waf_answer answer;
-static int near_end[WORKERS * WAF_LANES];
+static int near_end[WORKERS * WAF_LANES], door[INSPECTORS];
 static pid_t zygote;
 static char message[WAF_MESSAGE];
 static uint64_t tokens = 1000;
@@ -103,6 +103,14 @@ static int open_bed(void **state)
 		near_end[i] = fd[0];
 		engine.lanes[i] = fd[1];
 	}
+	for (unsigned i = 0; i < INSPECTORS; i++) {
+		int fd[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd), 0);
+		door[i] = fd[0];
+		engine.doors[i] = fd[1];
+	}
+	engine.doors_n = INSPECTORS;
 	start_zygote();
 	return 0;
 }
@@ -115,6 +123,10 @@ static int close_bed(void **state)
 	for (unsigned i = 0; i < WORKERS * WAF_LANES; i++) {
 		close(near_end[i]);
 		close(engine.lanes[i]);
+	}
+	for (unsigned i = 0; i < INSPECTORS; i++) {
+		close(door[i]);
+		close(engine.doors[i]);
 	}
 	arena_done(&arena);
 	return 0;
@@ -164,6 +176,11 @@ static bool one_busy(void)
 	return false;
 }
 
+static bool none_busy(void)
+{
+	return !one_busy();
+}
+
 static uint64_t jobs_done(void)
 {
 	uint64_t n = 0;
@@ -198,7 +215,7 @@ static pid_t busy_child(void)
 
 /* ---- A worker ---- */
 
-static void send_job(unsigned worker, enum waf_lane lane, int fd)
+static void send_to(int near, unsigned worker, int fd)
 {
 	union {
 		struct cmsghdr head;
@@ -222,8 +239,13 @@ static void send_job(unsigned worker, enum waf_lane lane, int fd)
 		control.head = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
 		memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
 	}
-	assert_true(sendmsg(near_end[worker * WAF_LANES + lane], &m, 0) > 0);
+	assert_true(sendmsg(near, &m, 0) > 0);
 	buf_done(&out);
+}
+
+static void send_job(unsigned worker, enum waf_lane lane, int fd)
+{
+	send_to(near_end[worker * WAF_LANES + lane], worker, fd);
 }
 
 static bool get_answer(unsigned worker, enum waf_lane lane, int ms)
@@ -358,6 +380,73 @@ static void garbage_is_survived(void **state)
 	send_job(0, WAF_SMALL, -1);
 	assert_true(get_answer(0, WAF_SMALL, 10000));
 	assert_int_equal(answer.result, WAF_LOST);
+	ask("/");
+	assert_int_equal(answer.result, WAF_ALLOW);
+}
+
+/* A request whose answer will be asked about; who keeps it, less one, and its token. */
+static unsigned ask_to_keep(uint64_t *token)
+{
+	bed_job(&job, &arena, "/page");
+	job.keep = true;
+	send_job(0, WAF_SMALL, -1);
+	assert_true(get_answer(0, WAF_SMALL, 10000));
+	assert_int_equal(answer.result, WAF_ALLOW);
+	assert_true(answer.keeper >= 1 && answer.keeper <= INSPECTORS);
+	*token = job.token;
+	return answer.keeper - 1u;
+}
+
+/* Its answer, from worker 1: a door is everybody's. */
+static void ask_about_answer(int near, uint64_t token, const char *text)
+{
+	bed_post(&job, &arena, NULL, slice_of(text));
+	job.answering = true;
+	job.status = 200;
+	job.kept = token;
+	send_to(near, 1, -1);
+	assert_true(get_answer(1, WAF_SMALL, 10000));
+	assert_int_equal(answer.token, job.token);
+}
+
+static const char leak[] = "You have an error in your SQL syntax; check the manual that corresponds to your MySQL server version";
+
+static void an_answer_is_judged_behind_the_door_of_its_keeper(void **state)
+{
+	uint64_t token;
+	unsigned keeper = ask_to_keep(&token);
+
+	(void)state;
+	ask_about_answer(door[keeper], token, leak);
+	assert_int_equal(answer.result, WAF_DENY);
+	assert_false(answer.again);
+	ask_about_answer(door[keeper], token, leak); /* a transaction is used up */
+	assert_true(answer.result == WAF_DENY && answer.again);
+	keeper = ask_to_keep(&token);
+	ask_about_answer(door[(keeper + 1) % INSPECTORS], token, "clean");
+	assert_true(answer.result == WAF_ALLOW && answer.again);
+	ask_about_answer(near_end[WAF_LANES + WAF_SMALL], 1, leak); /* the lane of worker 1 */
+	assert_true(answer.result == WAF_DENY && answer.again);
+}
+
+static void behind_the_door_is_always_somebody(void **state)
+{
+	pid_t pids[INSPECTORS];
+	uint64_t token;
+	unsigned keeper, n;
+
+	(void)state;
+	assert_true(soon(all_there));
+	keeper = ask_to_keep(&token);
+	assert_true(soon(none_busy));
+	n = inspectors(pids);
+	for (unsigned i = 0; i < n; i++)
+		kill(pids[i], SIGKILL);
+	ask_about_answer(door[keeper], token, leak);
+	assert_true(answer.result == WAF_DENY && answer.again);
+	assert_int_equal(send(door[0], "garbage", 7, 0), 7);
+	bed_job(&job, &arena, "/");
+	send_to(door[0], WORKERS, -1); /* of a worker that there is not */
 	ask("/");
 	assert_int_equal(answer.result, WAF_ALLOW);
 }
@@ -547,6 +636,8 @@ int main(void)
 		TEST(a_cancelled_job_is_dropped_unrun),
 		TEST(an_expired_job_is_shed),
 		TEST(garbage_is_survived),
+		TEST(an_answer_is_judged_behind_the_door_of_its_keeper),
+		TEST(behind_the_door_is_always_somebody),
 		TEST(a_killed_inspector_loses_its_own_job_only),
 		TEST(a_job_that_burns_its_cpu_time_is_killed),
 		TEST(a_stopped_inspector_is_killed_by_the_wall_clock),

@@ -82,10 +82,18 @@ static enum body_use held(const struct visit *v)
 	return BODY_HELD;
 }
 
+static enum body_use streamed(const struct visit *v)
+{
+	(void)v;
+	return BODY_STREAMED;
+}
+
 static const struct filter pass = {.name = "pass", .at = {passes, passes}, .leave = leaving};
 static const struct filter deny = {.name = "deny", .at = {denies}};
 static const struct filter detect = {.name = "detect", .at = {would_deny}};
 static const struct filter wait_filter = {.name = "wait", .state_size = 64, .at = {waits}, .body = held, .leave = leaving};
+static const struct filter watch_answer = {.name = "watch", .at = {[GATE_RESPONSE] = would_deny}, .answer = streamed};
+static const struct filter hold_answer = {.name = "hold", .at = {[GATE_RESPONSE_BODY] = denies}, .answer = held};
 static const struct filter strict = {.name = "strict", .at = {unsure_blocks}};
 static const struct filter lax = {.name = "lax", .at = {unsure_passes}};
 
@@ -278,6 +286,28 @@ static void the_record_names_filter_reason_and_time(void **state)
 	assert_true(slice_contains(text, SLICE("\"why\":\"number 7\"")));
 }
 
+static void the_answer_has_gates_and_uses_of_its_own(void **state)
+{
+	static const struct filter *const watching[] = {&watch_answer, &pass, NULL};
+	static const struct filter *const holding[] = {&watch_answer, &hold_answer, &pass, NULL};
+
+	(void)state;
+	begin(watching);
+	assert_int_equal(chain_body(&run), BODY_UNSEEN);
+	assert_int_equal(chain_answer(&run), BODY_STREAMED);
+	chain_done(&run);
+	begin(holding);
+	assert_int_equal(chain_body(&run), BODY_UNSEEN);
+	assert_int_equal(chain_answer(&run), BODY_HELD);
+	chain_gate(&run, GATE_RESPONSE);
+	assert_false(stopped);
+	assert_int_equal(run.record.steps[0].gate, GATE_RESPONSE);
+	chain_gate(&run, GATE_RESPONSE_BODY);
+	assert_true(stopped && run.record.deciding == 1);
+	assert_int_equal(run.record.steps[1].gate, GATE_RESPONSE_BODY);
+	assert_int_equal(done_calls, 4);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, make, unmake)
 
 int main(void)
@@ -290,6 +320,7 @@ int main(void)
 		CASE(a_client_that_leaves_cancels_and_hears_no_more),
 		CASE(doubt_goes_the_way_policy_says),
 		CASE(random_waiters_end_exactly_once),
+		CASE(the_answer_has_gates_and_uses_of_its_own),
 		CASE(the_record_names_filter_reason_and_time),
 	};
 

@@ -1,0 +1,258 @@
+/* exchange_answer.c -- the origin's answer: judged, held, copied or streamed, and let out.
+ *
+ * Until the filters have passed what they hold, nothing of an answer is with the front: a
+ * refusal then leaves as a page of our own, and no byte of the origin's with it. */
+#include "gateway/proxy/exchange_parts.h"
+
+#include "gateway/base/fail.h"
+#include "gateway/proxy/upstream.h"
+
+enum {
+	INFORMATIONAL_MAX = 16,
+	PIECE = 16384,
+	TURN_BYTES = 256 << 10, /* of what was held, before others have their turn */
+};
+
+/* ---- Letting out ---- */
+
+static void send_head(struct exchange *x)
+{
+	const struct response *r = &x->response;
+	enum http_body body = r->body;
+
+	x->status = r->status;
+	x->state = EXCHANGE_ANSWERING;
+	x->answer.phase = ANSWER_FLOWS;
+	/* A length is passed on also where no content follows: an empty answer, HEAD, 304. */
+	if (body == HTTP_BODY_NONE && r->has_length && r->status != 204)
+		body = HTTP_BODY_LENGTH;
+	else if (x->req.head && !r->has_length && r->status != 204 && r->status != 304)
+		body = HTTP_BODY_CHUNKED;
+	x->front->head(x, r->status, &r->fields, &x->facts.client_fields, body, r->content_length);
+}
+
+/* Whatever the origin still has to say may come now.  Not while its own call is on the stack: it goes on
+ * by itself then. */
+static void let_flow(struct exchange *x)
+{
+	if (x->answer.ended && !x->chain.running)
+		exchange_finish(x, true);
+	else if (x->upstream && !x->answer.inside)
+		upstream_resume(x->upstream);
+}
+
+static void send_held(struct exchange *x)
+{
+	struct answer *a = &x->answer;
+	char piece[PIECE];
+
+	for (size_t turn = 0; a->sent < a->copy.len;) {
+		ssize_t n = spool_read(&a->copy, a->sent, piece, sizeof piece);
+		size_t taken = n > 0 ? x->front->body(x, slice_make(piece, (size_t)n)) : 0;
+
+		if (n <= 0) {
+			exchange_finish(x, false);
+			return;
+		}
+		a->sent += taken;
+		x->sent_bytes += taken;
+		turn += taken;
+		if (taken < (size_t)n)
+			return;
+		/* A client that is faster than we are would never let the loop turn. */
+		if (turn >= TURN_BYTES && a->sent < a->copy.len) {
+			task_start(x->proxy->loop, &a->more);
+			return;
+		}
+	}
+	spool_done(&a->copy);
+	a->phase = ANSWER_FLOWS;
+	let_flow(x);
+}
+
+static void send_more(struct task *t)
+{
+	struct exchange *x = LIST_OF(t, struct exchange, answer.more);
+
+	if (x->answer.phase == ANSWER_OWED)
+		send_held(x);
+}
+
+bool answer_writable(struct exchange *x)
+{
+	if (x->answer.phase != ANSWER_OWED)
+		return false;
+	send_held(x);
+	return true;
+}
+
+void answer_init(struct exchange *x)
+{
+	spool_init(&x->answer.copy, &x->budget, &x->proxy->spool);
+	task_init(&x->answer.more, send_more);
+}
+
+void answer_stop(struct exchange *x)
+{
+	x->answer.phase = ANSWER_NONE;
+	task_stop(&x->answer.more);
+}
+
+/* ---- The gates ---- */
+
+static void walk(struct exchange *x, enum gate gate)
+{
+	x->answer.inside = true;
+	chain_gate(&x->chain, gate);
+	x->answer.inside = false;
+}
+
+/* A copy that cannot be made is no reason to cut what goes on without it. */
+static void cannot_hold(struct exchange *x)
+{
+	if (x->answer.use == BODY_HELD)
+		exchange_refuse(x, REASON_OVERLOAD, 0, "no room to hold the answer");
+	else
+		let_flow(x);
+}
+
+/* What is held or copied goes before the filters: all of it, or as much as they wanted (`cut`). */
+static void judge_content(struct exchange *x, bool cut)
+{
+	struct held *held = ARENA_NEW(&x->arena, struct held);
+
+	x->answer.judged = true;
+	if (x->answer.phase == ANSWER_HELD)
+		x->answer.phase = ANSWER_JUDGED;
+	if (!held || !spool_close(&x->answer.copy)) {
+		cannot_hold(x);
+		return;
+	}
+	spool_held(&x->answer.copy, held);
+	held->cut = cut;
+	for (unsigned i = 0; i < x->chain.n; i++)
+		x->chain.visits[i].held = held;
+	walk(x, GATE_RESPONSE_BODY);
+}
+
+/* The head has passed: how the filters use the content decides how it goes on. */
+static void begin_content(struct exchange *x)
+{
+	struct answer *a = &x->answer;
+
+	a->use = x->response.body == HTTP_BODY_NONE ? BODY_UNSEEN : chain_answer(&x->chain);
+	if (a->use == BODY_HELD) {
+		x->state = EXCHANGE_WITHHOLDING;
+		a->phase = ANSWER_HELD;
+	} else {
+		send_head(x);
+	}
+	/* Content of no bytes may have ended while the head was judged: nobody would say so again. */
+	if (a->ended && a->use != BODY_UNSEEN)
+		judge_content(x, false);
+	else
+		let_flow(x);
+}
+
+void answer_go_on(struct exchange *x)
+{
+	bool stop = x->chain.record.deciding >= 0;
+
+	/* The client's content may have waited for the WAF's lines. */
+	if (!stop && x->upstream && !x->body_ended)
+		x->front->want(x);
+	if (stop && x->status) {
+		exchange_finish(x, false);
+	} else if (stop) {
+		exchange_answer(x, &x->chain.verdict);
+	} else if (x->chain.gate == GATE_RESPONSE) {
+		begin_content(x);
+	} else if (x->answer.use == BODY_HELD) {
+		send_head(x);
+		x->answer.phase = ANSWER_OWED;
+		send_held(x);
+	} else {
+		let_flow(x);
+	}
+}
+
+/* ---- The origin's side ---- */
+
+static bool informational(struct exchange *x)
+{
+	const struct response *r = &x->response;
+
+	if (++x->informational > INFORMATIONAL_MAX) {
+		upstream_abandon(x->upstream);
+		exchange_upstream_failed(x, REASON_ORIGIN_BROKEN, "too many informational answers", UPSTREAM_CUT);
+		return false;
+	}
+	/* 100 was ours to say; the others are passed on to who can read them, where nobody judges what they say. */
+	if (r->status != 100 && x->req.minor > 0 && !x->facts.answer_judged)
+		x->front->head(x, r->status, &r->fields, NULL, HTTP_BODY_NONE, 0);
+	return true;
+}
+
+bool exchange_response(struct exchange *x)
+{
+	if (x->response.status < 200)
+		return informational(x);
+	x->failed = REASON_NONE;
+	x->why = NULL;
+	x->head_us = loop_us(x->proxy->loop);
+	x->state = EXCHANGE_WITHHOLDING;
+	x->answer.phase = ANSWER_JUDGED;
+	for (unsigned i = 0; i < x->chain.n; i++)
+		x->chain.visits[i].response = &x->response;
+	walk(x, GATE_RESPONSE);
+	return x->upstream != NULL;
+}
+
+/* Up to the bound of what is wanted; what comes beyond is the filters' to judge. */
+static size_t keep(struct exchange *x, struct slice bytes)
+{
+	uint64_t room = x->facts.answer_max - x->answer.copy.len;
+	size_t n = bytes.len < room ? bytes.len : (size_t)room;
+
+	bool room_left = !n || spool_put(&x->answer.copy, slice_first(bytes, n));
+
+	if (!room_left && x->answer.use == BODY_HELD)
+		cannot_hold(x);
+	else if (!room_left || n < bytes.len)
+		judge_content(x, true);
+	return n;
+}
+
+static size_t pass_on(struct exchange *x, struct slice bytes)
+{
+	size_t taken = x->front->body(x, bytes);
+
+	x->sent_bytes += taken;
+	if (x->answer.use == BODY_STREAMED && !x->answer.judged && taken)
+		keep(x, slice_first(bytes, taken));
+	return taken;
+}
+
+size_t exchange_response_body(struct exchange *x, struct slice bytes)
+{
+	size_t taken = 0;
+
+	if (x->answer.phase == ANSWER_HELD)
+		taken = keep(x, bytes);
+	if (x->upstream && x->answer.phase == ANSWER_FLOWS && taken < bytes.len)
+		taken += pass_on(x, slice_after(bytes, taken));
+	/* Where the exchange has ended in here, the connection's buffer is gone too. */
+	return x->upstream ? taken : 0;
+}
+
+void exchange_response_end(struct exchange *x)
+{
+	struct answer *a = &x->answer;
+
+	x->upstream = NULL;
+	a->ended = true;
+	if (a->phase == ANSWER_HELD || (a->phase == ANSWER_FLOWS && a->use == BODY_STREAMED && !a->judged))
+		judge_content(x, false);
+	else if (a->phase == ANSWER_FLOWS)
+		let_flow(x);
+}

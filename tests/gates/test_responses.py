@@ -1,0 +1,450 @@
+"""Answers under inspection: what a rule refuses leaves no byte, what is clean passes unchanged, and what is not seen is said."""
+import gzip
+import os
+import signal
+import time
+
+import pytest
+
+from rig_client import Client, chunked, request
+from rig_gateway import processes_under, status_of
+from rig_origin import CLOSE, HANG, RESET, page
+
+# Rules 951100 and 951230 of the Core Rule Set: an error of MySQL, as a broken page shows it.
+LEAK = b"<p>You have an error in your SQL syntax; check the manual that corresponds to your MySQL server version</p>"
+HTML = "Content-Type: text/html; charset=utf-8"
+OWN_RULES = """
+SecRule RESPONSE_HEADERS:X-Debug "@streq on" "id:1000,phase:3,deny,status:418,log,msg:'A debug field',severity:2"
+SecRule RESPONSE_BODY "@contains canary-of-phase-4" "id:1001,phase:4,deny,status:403,log,msg:'A canary',severity:2"
+SecRule ARGS_NAMES "@streq mark" "id:1002,phase:2,pass,nolog,setvar:tx.marked=1"
+SecRule ARGS_POST:secret "@streq yes" "id:1003,phase:2,pass,nolog,setvar:tx.posted=1"
+SecRule TX:marked "@eq 1" "id:1004,phase:4,deny,status:410,log,msg:'Marked by its request',severity:2"
+SecRule TX:posted "@eq 1" "id:1005,phase:4,deny,status:411,log,msg:'Marked by its content',severity:2"
+"""
+CONFIG = "rulesets: {crs: {path: /usr/share/modsecurity-crs, before: ['$dir/own.conf']}}\n"
+
+
+LAX_LOGS = "logs: {requests: '$dir/requests.log', errors: stderr, waf: '$dir/waf.log'}\n"
+
+
+def responses(more="", **how):
+    settings = {"mode": "enforce", "body": "true", **how}
+    return {"shop": "policy: shop\nwaf: {mode: enforce, %sresponses: {%s}}\n"
+                    % (more, ", ".join("%s: %s" % item for item in settings.items()))}
+
+
+def make(gateway, origin, config="", policies=None, **how):
+    return gateway(CONFIG + config, origin=origin, policies=policies or responses(), files={"own.conf": OWN_RULES}, **how)
+
+
+@pytest.fixture(scope="module")
+def rig(shared_gateway, shared_origin):
+    g = make(shared_gateway, shared_origin)
+    g.origin = shared_origin
+    return g
+
+
+@pytest.fixture(scope="module")
+def strict(shared_gateway, shared_origin):
+    """Beyond the bound of 64 KiB answers are refused."""
+    g = make(shared_gateway, shared_origin, policies=responses(max="64KiB", beyond="block"))
+    g.origin = shared_origin
+    return g
+
+
+def by_chunks(body, *fields, status="200 OK", size=8000):
+    head = "\r\n".join(["HTTP/1.1 " + status, "Transfer-Encoding: chunked", *fields]).encode() + b"\r\n\r\n"
+    return head + chunked(*[body[i:i + size] for i in range(0, len(body), size)])
+
+
+def until_closed(body, *fields):
+    return "\r\n".join(["HTTP/1.1 200 OK", "Connection: close", *fields]).encode() + b"\r\n\r\n" + body
+
+
+def filler(n):
+    """Text that no rule minds and no two lines of which are alike."""
+    lines = b"".join(b"<li>item %d of a catalogue of garden chairs</li>\n" % i for i in range(n // 40 + 1))
+    return lines[:n]
+
+
+def raw(g, message, within=5.0):
+    """Every byte that comes back on a connection of its own until it falls silent or closes."""
+    with g.client() as c:
+        c.send(message)
+        c.socket.settimeout(within)
+        answer = c.read(head=message.startswith(b"HEAD"))
+        return answer, answer.raw_head + answer.body + c.rest
+
+
+# ---- Refused ----
+
+SIZES = {"small": b"", "over the memory of a spool": filler(100 << 10), "up to the bound": filler((512 << 10) - 200)}
+FRAMINGS = {"length": lambda body: [page(body, "200 OK", HTML, "X-Origin: shelf-7")],
+            "chunked": lambda body: [by_chunks(body, HTML, "X-Origin: shelf-7")],
+            "close": lambda body: [until_closed(body, HTML, "X-Origin: shelf-7"), CLOSE]}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_a_page_that_leaks_leaves_no_byte(rig, framing, size):
+    body = SIZES[size] + LEAK
+    rig.origin.answers["/leak"] = FRAMINGS[framing](body)
+    before = len(rig.log())
+    answer, every_byte = raw(rig, request("/leak"))
+    assert answer.status == 403 and answer.complete
+    for trace in (b"SQL", b"garden", b"X-Origin", b"shelf-7"):
+        assert trace not in every_byte
+    record = rig.log(before + 1)[-1]
+    assert record["status"] == 403 and record["reason"] == "waf-answer" and record["filter"] == "waf"
+    assert record["waf"]["answer_score"] >= 4
+    assert {rule["id"] for rule in record["waf"]["rules"]} & set(range(951000, 952000))
+    assert any(n.get("rule", "").startswith("951") for n in record["notes"])
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+@pytest.mark.parametrize("where", ["first", "last"])
+def test_ten_megabytes_are_refused_before_a_byte(strict, framing, where):
+    big = filler(10 << 20)
+    body = LEAK + big if where == "first" else big + LEAK
+    strict.origin.answers["/big"] = FRAMINGS[framing](body)
+    before = len(strict.log())
+    answer, every_byte = raw(strict, request("/big"))
+    assert answer.status == 502
+    for trace in (b"SQL", b"garden", b"X-Origin", b"shelf-7"):
+        assert trace not in every_byte
+    record = strict.log(before + 1)[-1]
+    assert record["reason"] == "answer-uninspected" and record["status"] == 502
+
+
+def test_the_first_part_of_what_is_longer_is_judged_too(rig):
+    rig.origin.answers["/long"] = [by_chunks(LEAK + filler(2 << 20), HTML)]
+    answer, every_byte = raw(rig, request("/long"))
+    assert answer.status == 403 and b"SQL" not in every_byte
+
+
+def test_a_rule_of_phase_3_refuses_with_its_own_status(rig):
+    rig.origin.answers["/debug"] = [page(b"hello", "200 OK", "X-Debug: on", "Content-Type: image/png")]
+    before = len(rig.log())
+    answer, every_byte = raw(rig, request("/debug"))
+    assert answer.status == 418 and b"hello" not in every_byte and b"X-Debug" not in every_byte
+    record = rig.log(before + 1)[-1]
+    assert [rule["id"] for rule in record["waf"]["rules"]] == [1000]
+    assert 1000 in rig.waf_ids()
+
+
+def test_the_hits_are_on_disk_before_the_answer(rig):
+    rig.origin.answers["/canary"] = [page(b"a canary-of-phase-4 sings", "200 OK", "Content-Type: text/plain")]
+    for _ in range(20):
+        have = rig.waf_ids().count(1001)
+        assert rig.get("/canary").status == 403
+        assert rig.waf_ids().count(1001) == have + 1
+
+
+def test_the_next_answer_on_the_connection_is_the_next_ones(rig):
+    rig.origin.answers["/leak"] = [by_chunks(LEAK, HTML)]
+    with rig.client() as c:
+        for i in range(30):
+            assert c.get("/leak").status == 403
+            assert c.get("/clean/%d" % i).text == "origin got /clean/%d" % i
+
+
+# ---- Passed ----
+
+CLEAN = {
+    "length": (FRAMINGS["length"], filler(30000), 200),
+    "chunked": (FRAMINGS["chunked"], filler(30000), 200),
+    "close": (FRAMINGS["close"], filler(30000), 200),
+    "large, length": (FRAMINGS["length"], filler(400 << 10), 200),
+    "large, chunked": (FRAMINGS["chunked"], filler(400 << 10), 200),
+    "longer than is held, length": (FRAMINGS["length"], filler(5 << 20), 200),
+    "longer than is held, chunked": (FRAMINGS["chunked"], filler(5 << 20), 200),
+    "longer than is held, close": (FRAMINGS["close"], filler(5 << 20), 200),
+    "exactly the bound": (FRAMINGS["chunked"], filler(512 << 10), 200),
+    "no bytes, chunked": (FRAMINGS["chunked"], b"", 200),
+    "no bytes, close": (FRAMINGS["close"], b"", 200),
+    "no bytes, length": (FRAMINGS["length"], b"", 200),
+    "an error page": (lambda body: [page(body, "404 Not Found", HTML)], filler(2000), 404),
+    "a picture": (lambda body: [page(body, "200 OK", "Content-Type: image/png")], LEAK + bytes(range(256)) * 500, 200),
+    "a range": (lambda body: [page(body, "206 Partial Content", HTML, "Content-Range: bytes 0-999/5000")], filler(1000), 206),
+    "no type": (lambda body: [page(body, "200 OK")], filler(3000), 200),
+}
+
+
+@pytest.mark.parametrize("name", CLEAN)
+def test_what_is_clean_passes_unchanged(rig, name):
+    framed, body, status = CLEAN[name]
+    rig.origin.answers["/clean"] = framed(body)
+    with rig.client() as c:
+        answer = c.get("/clean")
+    assert answer.status == status and answer.complete
+    assert answer.body == body
+    if "length" in name:
+        assert answer.framing == "length"
+
+
+def test_answers_without_content_pass(rig):
+    rig.origin.answers["/head"] = [page(b"", "200 OK", HTML)[:-4].replace(b"Content-Length: 0", b"Content-Length: 1234") + b"\r\n\r\n"]
+    rig.origin.answers["/same"] = [b"HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n"]
+    rig.origin.answers["/none"] = [b"HTTP/1.1 204 No Content\r\nX-Kept: yes\r\n\r\n"]
+    with rig.client() as c:
+        head = c.get("/head", method="HEAD")
+        assert head.status == 200 and head.get("content-length") == "1234"
+        same = c.get("/same")
+        assert same.status == 304 and same.get("etag") == '"a"'
+        none = c.get("/none")
+        assert none.status == 204 and none.get("x-kept") == "yes"
+        assert c.get("/after").status == 200
+
+
+def test_a_slow_reader_gets_every_byte(rig):
+    body = filler(5 << 20)
+    rig.origin.answers["/slow"] = [by_chunks(body, HTML)]
+    with Client(rig.http, rcvbuf=4096, timeout=30) as c:
+        c.send(request("/slow"))
+        time.sleep(0.5)
+        answer = c.read()
+    assert answer.complete and answer.body == body
+
+
+def test_http_1_0_gets_it_whole(rig):
+    body = filler(100 << 10)
+    rig.origin.answers["/old"] = [by_chunks(body, HTML)]
+    with rig.client() as c:
+        c.send(b"GET /old HTTP/1.0\r\nHost: shop.example.com\r\nUser-Agent: gates\r\nAccept: */*\r\n\r\n")
+        answer = c.read()
+    assert answer.framing == "close" and answer.body == body
+
+
+# ---- Not seen ----
+
+def unseen(record):
+    return [n["uninspected"] for n in record.get("notes", []) if "uninspected" in n]
+
+
+def test_what_is_not_seen_is_said(rig):
+    rig.origin.answers["/long"] = [by_chunks(filler(1 << 20), HTML)]
+    rig.origin.answers["/picture"] = [page(LEAK, "200 OK", "Content-Type: image/png")]
+    rig.origin.answers["/wide"] = [page("x".encode("utf-16"), "200 OK", "Content-Type: text/html; charset=UTF-16")]
+    rig.origin.answers["/plain"] = [page(b"hello", "200 OK", HTML)]
+    before = len(rig.log())
+    for path in ("/long", "/picture", "/wide", "/plain"):
+        assert rig.get(path).status == 200
+    long, picture, wide, plain = (unseen(r) for r in rig.log(before + 4)[-4:])
+    assert long == ["the answer: what follows its first 524288 bytes"]
+    assert picture == ["the answer: content of a type that is not listed"]
+    assert wide == ["the answer: in a charset the rules cannot read"]
+    assert plain == []
+
+
+def test_the_origin_is_asked_for_what_can_be_read(rig):
+    rig.get("/plain-please", "shop.example.com", "Accept-Encoding: gzip, br")
+    assert rig.origin.requests[-1].all("accept-encoding") == ["identity"]
+
+
+def test_a_coding_the_origin_uses_all_the_same(rig, strict):
+    packed = gzip.compress(LEAK)
+    rig.origin.answers["/gzip"] = [page(packed, "200 OK", HTML, "Content-Encoding: gzip")]
+    before = len(rig.log())
+    answer = rig.get("/gzip")
+    assert answer.status == 200 and answer.body == packed
+    assert unseen(rig.log(before + 1)[-1]) == ["the answer: in a coding"]
+    answer = strict.get("/gzip")
+    assert answer.status == 502 and packed not in answer.body
+    rig.origin.answers["/part"] = [page(b"abc", "206 Partial Content", HTML, "Content-Range: bytes 0-2/9")]
+    assert strict.get("/part").status == 502
+
+
+def test_informational_answers_do_not_slip_through(rig):
+    rig.origin.answers["/hints"] = [b"HTTP/1.1 103 Early Hints\r\nX-Debug: on\r\n\r\n" + page(b"hello", "200 OK", HTML)]
+    answer = rig.get("/hints")
+    assert answer.status == 200 and answer.informational == []
+
+
+def test_a_stream_of_events_is_not_held(gateway, origin):
+    g = make(gateway, origin, "processes: {workers: 1, inspectors: 2, drain: 1s}\n")
+    origin.answers["/events"] = [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: first\n\n", HANG]
+    with g.client() as c:
+        c.send(request("/events"))
+        while b"data: first" not in c.rest:
+            assert c.more()
+
+
+def test_head_only_leaves_content_alone(gateway, origin):
+    g = make(gateway, origin, policies=responses(body="false"))
+    origin.answers["/leak"] = [by_chunks(LEAK, HTML)]
+    origin.answers["/debug"] = [by_chunks(b"x", HTML, "X-Debug: on")]
+    answer = g.get("/leak", "shop.example.com", "Accept-Encoding: gzip")
+    assert answer.status == 200 and answer.body == LEAK
+    assert origin.requests[-1].get("accept-encoding") == "gzip"
+    assert g.get("/debug").status == 418
+
+
+def test_off_looks_at_nothing(gateway, origin):
+    g = gateway(origin=origin, policies={"shop": "policy: shop\nwaf: {mode: enforce}\n"})
+    origin.answers["/leak"] = [page(LEAK, "200 OK", HTML)]
+    assert g.get("/leak").body == LEAK
+
+
+# ---- The transaction of the request ----
+
+def again(record):
+    return [n["again"] for n in record.get("notes", []) if "again" in n]
+
+
+def test_an_answer_is_judged_in_its_requests_transaction(rig):
+    form = request("/posted", "shop.example.com", "Content-Type: application/x-www-form-urlencoded", method="POST",
+                   body=b"secret=yes")
+    before = len(rig.log())
+    assert rig.get("/page?mark=1").status == 410
+    assert rig.ask(form).status == 411, "what the request's content set is still there"
+    for record in rig.log(before + 2)[-2:]:
+        assert again(record) == []
+        assert [rule["id"] for rule in record["waf"]["rules"]][-1] in (1004, 1005)
+
+
+def inspectors(g):
+    zygotes = [pid for pid, line in processes_under(g.process.pid).items() if "portcullis-inspector" in line]
+    return sorted(pid for z in zygotes for pid in processes_under(z))
+
+
+def all_inspectors(g, signal_number):
+    for pid in inspectors(g):
+        try:
+            os.kill(pid, signal_number)
+        except ProcessLookupError:
+            pass
+
+
+def wait_for_new(g, old, within=10.0):
+    end = time.monotonic() + within
+    while time.monotonic() < end:
+        now = inspectors(g)
+        if len(now) == len(old) and not set(now) & set(old):
+            return
+        time.sleep(0.02)
+    raise AssertionError("the inspectors were not replaced")
+
+
+def test_where_the_transaction_is_gone_the_head_is_run_again(gateway, origin):
+    g = make(gateway, origin)
+
+    def while_they_die(request):
+        old = inspectors(g)
+        all_inspectors(g, signal.SIGKILL)
+        wait_for_new(g, old)
+        return [page(b"hello", "200 OK", HTML)]
+
+    origin.answers["/dying"] = while_they_die
+    origin.answers["/canary"] = lambda r: while_they_die(r) and [page(b"canary-of-phase-4", "200 OK", HTML)]
+    assert g.get("/dying").body == b"hello"
+    assert g.get("/dying?mark=1").status == 410, "the request's head is run again"
+    assert g.get("/canary").status == 403
+    attack = g.get("/dying?a=%2e%2e%2f%2e%2e%2fetc%2fpasswd")
+    assert attack.status == 403
+    form = request("/dying", "shop.example.com", "Content-Type: application/x-www-form-urlencoded", method="POST",
+                   body=b"secret=yes")
+    assert g.ask(form).status == 200, "but not its content"
+    records = g.log(5)
+    assert again(records[0]) == ["the request's head"] and again(records[4]) == ["the request's head, without its content"]
+    ids = [rule["id"] for rule in records[1]["waf"]["rules"]]
+    assert ids == [1004]
+
+
+@pytest.mark.parametrize("failure", ["block", "pass"])
+def test_an_inspector_that_dies_over_an_answer(gateway, origin, failure):
+    """A rule set that takes for ever over one page: the run clock ends it, and policy decides."""
+    slow = "".join("SecRule RESPONSE_BODY \"@rx ^(?:a|aa|a{3})+x{0,%d}$\" \"id:%d,phase:4,deny,log,msg:'slow'\"\n" % (i + 1, 1100 + i)
+                   for i in range(200))
+    g = gateway(CONFIG + "waf: {run: 300ms}\n", origin=origin, files={"own.conf": slow},
+                policies=responses("on_failure: %s, " % failure))
+    stuck = b"a" * 40 + b"!"
+    origin.answers["/stuck"] = [page(stuck, "200 OK", HTML)]
+    answer = g.get("/stuck")
+    record = g.log(1)[-1]
+    if failure == "block":
+        assert answer.status == 503 and stuck not in answer.body
+        assert record["reason"] == "waf-lost"
+    else:
+        assert answer.status == 200 and answer.body == stuck
+        assert [step["gate"] for step in record["steps"] if step.get("reason") == "waf-lost"] == ["answer-body"]
+    assert g.get("/after").status == 200
+
+
+# ---- Detect ----
+
+def test_detect_lets_it_through_and_records(gateway, origin):
+    g = make(gateway, origin, LAX_LOGS, policies=responses(mode="detect"))
+    origin.answers["/leak"] = [by_chunks(LEAK, HTML)]
+    answer = g.get("/leak")
+    assert answer.status == 200 and answer.body == LEAK
+    record = g.log(1)[-1]
+    assert record["decision"] == "pass"
+    assert {rule["id"] for rule in record["waf"]["rules"]} & set(range(951000, 952000))
+    assert any("answer, score" in n.get("would-block", "") for n in record["notes"])
+    origin.answers["/long"] = [by_chunks(LEAK + filler(3 << 20), HTML)]
+    answer = g.get("/long")
+    assert len(answer.body) == len(LEAK) + (3 << 20)
+    record = g.log(2)[-1]
+    assert unseen(record) == ["the answer: what follows its first 524288 bytes"]
+    assert record["waf"]["answer_score"] >= 4
+    assert any(i // 1000 == 951 for i in g.waf_ids(1, within=5))
+
+
+def test_detect_does_not_hold(gateway, origin):
+    g = make(gateway, origin, LAX_LOGS + "processes: {workers: 1, inspectors: 2, drain: 1s}\n", policies=responses(mode="detect"))
+    origin.answers["/half"] = [b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 10\r\n\r\nhello", HANG]
+    with g.client() as c:
+        c.send(request("/half"))
+        while b"hello" not in c.rest:
+            assert c.more()
+
+
+# ---- Origins and clients that break off ----
+
+@pytest.mark.parametrize("end", [RESET, CLOSE])
+def test_an_origin_that_dies_in_the_middle_leaves_no_byte(rig, end):
+    rig.origin.answers["/cut"] = [b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 1000\r\n\r\nhalf of it", 0.1, end]
+    answer, every_byte = raw(rig, request("/cut"))
+    assert answer.status == 502 and b"half of it" not in every_byte
+
+
+def test_an_origin_that_stalls_in_the_middle_leaves_no_byte(gateway, origin):
+    g = make(gateway, origin, """
+sites: {shop: {hosts: ['*'], origin: slow, policy: shop}}
+origins: {slow: {servers: [{url: '$origin'}], between: 500ms}}
+""")
+    origin.answers["/stall"] = [b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 1000\r\n\r\nhalf of it", HANG]
+    answer, every_byte = raw(g, request("/stall"))
+    assert answer.status == 504 and b"half of it" not in every_byte
+
+
+def test_clients_that_leave_cost_nothing(rig):
+    rig.origin.answers["/big"] = [by_chunks(filler(400 << 10), HTML)]
+    rig.origin.answers["/wait"] = [b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 1000\r\n\r\nhalf of it", 0.3, CLOSE]
+    for i in range(60):
+        c = rig.client()
+        c.send(request("/big" if i % 2 else "/wait"))
+        time.sleep(0.01 * (i % 4))
+        c.close()
+    time.sleep(0.5)
+    assert rig.get("/after").status == 200
+
+
+@pytest.mark.slow
+def test_memory_stays_flat(gateway, origin):
+    g = make(gateway, origin)
+    origin.answers["/big"] = [by_chunks(filler(300 << 10), HTML)]
+    origin.answers["/leak"] = [by_chunks(filler(300 << 10) + LEAK, HTML)]
+
+    def some(n):
+        with g.client() as c:
+            for i in range(n):
+                assert c.get("/leak" if i % 3 == 0 else "/big").status in (200, 403)
+
+    def worker_kib():
+        return int(status_of(g.role("role-worker")[0], "VmRSS")[0])
+
+    some(60)
+    before = worker_kib()
+    some(300)
+    assert worker_kib() < before + 8192
