@@ -1,6 +1,7 @@
 """Readers that stop reading, and what the gateway keeps of a page that nobody takes; and readers and
 writers that never pause, and what is left for the others."""
 import resource
+import shutil
 import subprocess
 import time
 
@@ -25,6 +26,8 @@ class Demo:
 
 @pytest.fixture
 def demo(folder):
+    if not shutil.which("cc"):
+        pytest.skip("no compiler for the demo origin")
     origin = Demo(folder)
     yield origin
     origin.process.terminate()
