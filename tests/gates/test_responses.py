@@ -306,24 +306,24 @@ def test_an_answer_is_judged_in_its_requests_transaction(rig):
 
 
 def test_workers_share_the_doors(gateway, origin):
-    g = make(gateway, origin, "processes: {workers: 2, inspectors: 3}\n")
+    g = make(gateway, origin, "processes: {workers: 2, inspectors: 3}\nwaf: {queue: 10s, run: 5s}\n")
     origin.answers["/leak"] = [by_chunks(LEAK, HTML)]
     wrong = []
 
     def some():
-        for i in range(15):
+        for _ in range(10):
             with g.client(tls=True) as c:
                 got = c.get("/leak").status, c.get("/page?mark=1").status, c.get("/clean").status
             if got != (403, 410, 200):
                 wrong.append(got)
 
-    threads = [threading.Thread(target=some) for _ in range(8)]
+    threads = [threading.Thread(target=some) for _ in range(6)]
     for t in threads:
         t.start()
     for t in threads:
         t.join()
     assert wrong == []
-    assert [r for r in g.log(8 * 15 * 3) if again(r)] == []
+    assert [r for r in g.log(6 * 10 * 3) if again(r)] == []
 
 
 def inspectors(g):
