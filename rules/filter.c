@@ -157,10 +157,13 @@ static void answered(struct pool_ask *ask, const struct waf_answer *answer)
 			answer_note(q->visit, answer);
 	}
 	q->wait = NULL;
-	if (wait)
+	if (wait) {
 		wait_done(wait, OUTCOME_ANSWERED);
-	else
-		answer_record(q);
+		return;
+	}
+	if (!q->answering)
+		answer_catch_up(q->visit);
+	answer_record(q);
 }
 
 /* ---- From the answer to a verdict ---- */

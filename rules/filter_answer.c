@@ -112,9 +112,30 @@ static struct verdict refuse_unseen(struct visit *v, const char *why)
 
 /* ---- The gates ---- */
 
+/* Where nobody waits, an answer may be here while its request is still before the rules: the transaction is worth
+ * the record's patience. */
 static struct verdict ask(struct visit *v, const struct held *held)
 {
-	return question_ask(v, true, held, decide);
+	struct rules_state *s = v->state;
+
+	if (!s->asked || !s->asked->pending || question_waits(s->plan.responses.mode))
+		return question_ask(v, true, held, decide);
+	s->postponed = true;
+	s->postponed_held = held;
+	background_begin(v);
+	return PASS;
+}
+
+void answer_catch_up(struct visit *v)
+{
+	struct rules_state *s = v->state;
+
+	if (!s->postponed)
+		return;
+	s->postponed = false;
+	if (question_ask(v, true, s->postponed_held, decide).kind == VERDICT_UNSURE)
+		note(v, "uninspected", "the answer: the inspection queue is full");
+	background_done(v);
 }
 
 /* There is content, and the policy wants it looked at: hold or copy it for the body gate, as far as it goes. */

@@ -27,6 +27,8 @@ struct rules_state {
 	struct asked *answer_asked;
 	uint64_t kept;            /* token of the request's job, and */
 	uint8_t keeper;           /* who keeps its transaction; 0: nobody */
+	bool postponed;           /* it is asked about when the request has been judged, with */
+	const struct held *postponed_held;
 	unsigned request_hits;    /* of facts->waf_hits: the request's own, which come first */
 };
 
@@ -48,6 +50,8 @@ bool question_waits(const struct visit *v, enum policy_mode mode);
 void answer_prepare(struct visit *v);
 /* Turn a question about the request into one about its answer. */
 void answer_fill_job(const struct visit *v, struct asked *q, struct waf_job *job);
+/* The request has been judged: ask what was postponed until then. */
+void answer_catch_up(struct visit *v);
 /* The record of an answer that nobody waited for. */
 void answer_note(struct visit *v, const struct waf_answer *answer);
 struct verdict answer_at_head(struct visit *v);

@@ -396,7 +396,8 @@ void exchange_upstream_writable(struct exchange *x)
 
 static bool may_retry(const struct exchange *x, enum upstream_failure how)
 {
-	if (x->status || x->tries > (unsigned)x->site->origin->retries || x->sent_streamed)
+	/* Once an answer has begun it is this origin's, also while nothing of it is out. */
+	if (x->status || x->answer.phase != ANSWER_NONE || x->tries > (unsigned)x->site->origin->retries || x->sent_streamed)
 		return false;
 	return how == UPSTREAM_UNSENT || (how == UPSTREAM_UNANSWERED && http_method_idempotent(x->req.method));
 }

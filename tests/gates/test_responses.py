@@ -1,7 +1,9 @@
 """Answers under inspection: what a rule refuses leaves no byte, what is clean passes unchanged, and what is not seen is said."""
 import gzip
+import itertools
 import os
 import signal
+import threading
 import time
 
 import pytest
@@ -13,6 +15,7 @@ from rig_origin import CLOSE, HANG, RESET, page
 # Rules 951100 and 951230 of the Core Rule Set: an error of MySQL, as a broken page shows it.
 LEAK = b"<p>You have an error in your SQL syntax; check the manual that corresponds to your MySQL server version</p>"
 HTML = "Content-Type: text/html; charset=utf-8"
+FORM = "Content-Type: application/x-www-form-urlencoded"
 OWN_RULES = """
 SecRule RESPONSE_HEADERS:X-Debug "@streq on" "id:1000,phase:3,deny,status:418,log,msg:'A debug field',severity:2"
 SecRule RESPONSE_BODY "@contains canary-of-phase-4" "id:1001,phase:4,deny,status:403,log,msg:'A canary',severity:2"
@@ -67,13 +70,24 @@ def filler(n):
     return lines[:n]
 
 
-def raw(g, message, within=5.0):
-    """Every byte that comes back on a connection of its own until it falls silent or closes."""
+NUMBERS = itertools.count(1)
+
+
+def fetch(g, path, *fields, post=None):
+    """One request on a connection of its own: the answer, every byte that came, and its record, known by its query."""
+    number = "number=%d" % next(NUMBERS)
+    target = path + ("&" if "?" in path else "?") + number
     with g.client() as c:
-        c.send(message)
-        c.socket.settimeout(within)
-        answer = c.read(head=message.startswith(b"HEAD"))
-        return answer, answer.raw_head + answer.body + c.rest
+        c.send(request(target, "shop.example.com", *fields, method="POST" if post is not None else "GET", body=post))
+        answer = c.read()
+        every_byte = answer.raw_head + answer.body + c.rest
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        found = [record for record in g.log() if record.get("query", "").endswith(number)]
+        if found:
+            return answer, every_byte, found[0]
+        time.sleep(0.02)
+    raise AssertionError("no record of " + target)
 
 
 # ---- Refused ----
@@ -89,12 +103,10 @@ FRAMINGS = {"length": lambda body: [page(body, "200 OK", HTML, "X-Origin: shelf-
 def test_a_page_that_leaks_leaves_no_byte(rig, framing, size):
     body = SIZES[size] + LEAK
     rig.origin.answers["/leak"] = FRAMINGS[framing](body)
-    before = len(rig.log())
-    answer, every_byte = raw(rig, request("/leak"))
+    answer, every_byte, record = fetch(rig, "/leak")
     assert answer.status == 403 and answer.complete
     for trace in (b"SQL", b"garden", b"X-Origin", b"shelf-7"):
         assert trace not in every_byte
-    record = rig.log(before + 1)[-1]
     assert record["status"] == 403 and record["reason"] == "waf-answer" and record["filter"] == "waf"
     assert record["waf"]["answer_score"] >= 4
     assert {rule["id"] for rule in record["waf"]["rules"]} & set(range(951000, 952000))
@@ -107,27 +119,23 @@ def test_ten_megabytes_are_refused_before_a_byte(strict, framing, where):
     big = filler(10 << 20)
     body = LEAK + big if where == "first" else big + LEAK
     strict.origin.answers["/big"] = FRAMINGS[framing](body)
-    before = len(strict.log())
-    answer, every_byte = raw(strict, request("/big"))
+    answer, every_byte, record = fetch(strict, "/big")
     assert answer.status == 502
     for trace in (b"SQL", b"garden", b"X-Origin", b"shelf-7"):
         assert trace not in every_byte
-    record = strict.log(before + 1)[-1]
     assert record["reason"] == "answer-uninspected" and record["status"] == 502
 
 
 def test_the_first_part_of_what_is_longer_is_judged_too(rig):
     rig.origin.answers["/long"] = [by_chunks(LEAK + filler(2 << 20), HTML)]
-    answer, every_byte = raw(rig, request("/long"))
+    answer, every_byte, _ = fetch(rig, "/long")
     assert answer.status == 403 and b"SQL" not in every_byte
 
 
 def test_a_rule_of_phase_3_refuses_with_its_own_status(rig):
     rig.origin.answers["/debug"] = [page(b"hello", "200 OK", "X-Debug: on", "Content-Type: image/png")]
-    before = len(rig.log())
-    answer, every_byte = raw(rig, request("/debug"))
+    answer, every_byte, record = fetch(rig, "/debug")
     assert answer.status == 418 and b"hello" not in every_byte and b"X-Debug" not in every_byte
-    record = rig.log(before + 1)[-1]
     assert [rule["id"] for rule in record["waf"]["rules"]] == [1000]
     assert 1000 in rig.waf_ids()
 
@@ -226,10 +234,9 @@ def test_what_is_not_seen_is_said(rig):
     rig.origin.answers["/picture"] = [page(LEAK, "200 OK", "Content-Type: image/png")]
     rig.origin.answers["/wide"] = [page("x".encode("utf-16"), "200 OK", "Content-Type: text/html; charset=UTF-16")]
     rig.origin.answers["/plain"] = [page(b"hello", "200 OK", HTML)]
-    before = len(rig.log())
-    for path in ("/long", "/picture", "/wide", "/plain"):
-        assert rig.get(path).status == 200
-    long, picture, wide, plain = (unseen(r) for r in rig.log(before + 4)[-4:])
+    fetched = [fetch(rig, path) for path in ("/long", "/picture", "/wide", "/plain")]
+    assert [answer.status for answer, _, _ in fetched] == [200] * 4
+    long, picture, wide, plain = (unseen(record) for _, _, record in fetched)
     assert long == ["the answer: what follows its first 524288 bytes"]
     assert picture == ["the answer: content of a type that is not listed"]
     assert wide == ["the answer: in a charset the rules cannot read"]
@@ -244,10 +251,9 @@ def test_the_origin_is_asked_for_what_can_be_read(rig):
 def test_a_coding_the_origin_uses_all_the_same(rig, strict):
     packed = gzip.compress(LEAK)
     rig.origin.answers["/gzip"] = [page(packed, "200 OK", HTML, "Content-Encoding: gzip")]
-    before = len(rig.log())
-    answer = rig.get("/gzip")
+    answer, _, record = fetch(rig, "/gzip")
     assert answer.status == 200 and answer.body == packed
-    assert unseen(rig.log(before + 1)[-1]) == ["the answer: in a coding"]
+    assert unseen(record) == ["the answer: in a coding"]
     answer = strict.get("/gzip")
     assert answer.status == 502 and packed not in answer.body
     rig.origin.answers["/part"] = [page(b"abc", "206 Partial Content", HTML, "Content-Range: bytes 0-2/9")]
@@ -292,14 +298,32 @@ def again(record):
 
 
 def test_an_answer_is_judged_in_its_requests_transaction(rig):
-    form = request("/posted", "shop.example.com", "Content-Type: application/x-www-form-urlencoded", method="POST",
-                   body=b"secret=yes")
-    before = len(rig.log())
-    assert rig.get("/page?mark=1").status == 410
-    assert rig.ask(form).status == 411, "what the request's content set is still there"
-    for record in rig.log(before + 2)[-2:]:
+    for path, post, status, rule in (("/page?mark=1", None, 410, 1004), ("/posted", b"secret=yes", 411, 1005)):
+        answer, _, record = fetch(rig, path, *([FORM] if post else []), post=post)
+        assert answer.status == status, "what the request has set is still there"
         assert again(record) == []
-        assert [rule["id"] for rule in record["waf"]["rules"]][-1] in (1004, 1005)
+        assert [r["id"] for r in record["waf"]["rules"]][-1] == rule
+
+
+def test_workers_share_the_doors(gateway, origin):
+    g = make(gateway, origin, "processes: {workers: 2, inspectors: 3}\nwaf: {queue: 10s, run: 5s}\n")
+    origin.answers["/leak"] = [by_chunks(LEAK, HTML)]
+    wrong = []
+
+    def some():
+        for _ in range(10):
+            with g.client(tls=True) as c:
+                got = c.get("/leak").status, c.get("/page?mark=1").status, c.get("/clean").status
+            if got != (403, 410, 200):
+                wrong.append(got)
+
+    threads = [threading.Thread(target=some) for _ in range(6)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert wrong == []
+    assert [r for r in g.log(6 * 10 * 3) if again(r)] == []
 
 
 def inspectors(g):
@@ -336,18 +360,16 @@ def test_where_the_transaction_is_gone_the_head_is_run_again(gateway, origin):
 
     origin.answers["/dying"] = while_they_die
     origin.answers["/canary"] = lambda r: while_they_die(r) and [page(b"canary-of-phase-4", "200 OK", HTML)]
-    assert g.get("/dying").body == b"hello"
-    assert g.get("/dying?mark=1").status == 410, "the request's head is run again"
-    assert g.get("/canary").status == 403
-    attack = g.get("/dying?a=%2e%2e%2f%2e%2e%2fetc%2fpasswd")
-    assert attack.status == 403
-    form = request("/dying", "shop.example.com", "Content-Type: application/x-www-form-urlencoded", method="POST",
-                   body=b"secret=yes")
-    assert g.ask(form).status == 200, "but not its content"
-    records = g.log(5)
-    assert again(records[0]) == ["the request's head"] and again(records[4]) == ["the request's head, without its content"]
-    ids = [rule["id"] for rule in records[1]["waf"]["rules"]]
-    assert ids == [1004]
+    answer, _, record = fetch(g, "/dying")
+    assert answer.body == b"hello" and again(record) == ["the request's head"]
+    answer, _, record = fetch(g, "/dying?mark=1")
+    assert answer.status == 410, "the request's head is run again"
+    assert [rule["id"] for rule in record["waf"]["rules"]] == [1004], "and tells nothing twice"
+    assert fetch(g, "/canary")[0].status == 403
+    assert fetch(g, "/dying?a=%2e%2e%2f%2e%2e%2fetc%2fpasswd")[0].status == 403
+    answer, _, record = fetch(g, "/dying", FORM, post=b"secret=yes")
+    assert answer.status == 200, "but not its content"
+    assert again(record) == ["the request's head, without its content"]
 
 
 @pytest.mark.parametrize("failure", ["block", "pass"])
@@ -359,8 +381,7 @@ def test_an_inspector_that_dies_over_an_answer(gateway, origin, failure):
                 policies=responses("on_failure: %s, " % failure))
     stuck = b"a" * 40 + b"!"
     origin.answers["/stuck"] = [page(stuck, "200 OK", HTML)]
-    answer = g.get("/stuck")
-    record = g.log(1)[-1]
+    answer, _, record = fetch(g, "/stuck")
     if failure == "block":
         assert answer.status == 503 and stuck not in answer.body
         assert record["reason"] == "waf-lost"
@@ -372,19 +393,20 @@ def test_an_inspector_that_dies_over_an_answer(gateway, origin, failure):
 
 # ---- Detect ----
 
-def test_detect_lets_it_through_and_records(gateway, origin):
-    g = make(gateway, origin, LAX_LOGS, policies=responses(mode="detect"))
+@pytest.mark.parametrize("requests", ["enforce", "detect"])
+def test_detect_lets_it_through_and_records(gateway, origin, requests):
+    """Also where the request's own verdict is still out: its transaction is waited for."""
+    g = make(gateway, origin, LAX_LOGS,
+             policies={"shop": "policy: shop\nwaf: {mode: %s, responses: {mode: detect, body: true}}\n" % requests})
     origin.answers["/leak"] = [by_chunks(LEAK, HTML)]
-    answer = g.get("/leak")
+    answer, _, record = fetch(g, "/leak")
     assert answer.status == 200 and answer.body == LEAK
-    record = g.log(1)[-1]
-    assert record["decision"] == "pass"
+    assert record["decision"] == "pass" and again(record) == []
     assert {rule["id"] for rule in record["waf"]["rules"]} & set(range(951000, 952000))
     assert any("answer, score" in n.get("would-block", "") for n in record["notes"])
     origin.answers["/long"] = [by_chunks(LEAK + filler(3 << 20), HTML)]
-    answer = g.get("/long")
+    answer, _, record = fetch(g, "/long")
     assert len(answer.body) == len(LEAK) + (3 << 20)
-    record = g.log(2)[-1]
     assert unseen(record) == ["the answer: what follows its first 524288 bytes"]
     assert record["waf"]["answer_score"] >= 4
     assert any(i // 1000 == 951 for i in g.waf_ids(1, within=5))
@@ -404,7 +426,7 @@ def test_detect_does_not_hold(gateway, origin):
 @pytest.mark.parametrize("end", [RESET, CLOSE])
 def test_an_origin_that_dies_in_the_middle_leaves_no_byte(rig, end):
     rig.origin.answers["/cut"] = [b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 1000\r\n\r\nhalf of it", 0.1, end]
-    answer, every_byte = raw(rig, request("/cut"))
+    answer, every_byte, _ = fetch(rig, "/cut")
     assert answer.status == 502 and b"half of it" not in every_byte
 
 
@@ -414,7 +436,7 @@ sites: {shop: {hosts: ['*'], origin: slow, policy: shop}}
 origins: {slow: {servers: [{url: '$origin'}], between: 500ms}}
 """)
     origin.answers["/stall"] = [b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 1000\r\n\r\nhalf of it", HANG]
-    answer, every_byte = raw(g, request("/stall"))
+    answer, every_byte, _ = fetch(g, "/stall")
     assert answer.status == 504 and b"half of it" not in every_byte
 
 

@@ -669,6 +669,41 @@ static void answers_in_detect_mode_go_on_and_are_recorded(void **state)
 	end();
 }
 
+static void an_answer_that_comes_before_its_requests_verdict_is_asked_about_after_it(void **state)
+{
+	struct held held = {.memory = SLICE("<p>a page</p>"), .fd = -1, .len = 13};
+	uint64_t token;
+
+	(void)state;
+	for (unsigned lost = 0; lost < 2; lost++) {
+		record_closed = false;
+		begin("policy: p\nwaf: {mode: detect, responses: {mode: detect, body: true}}\n", "/", NULL, HTTP_BODY_NONE, 0);
+		assert_true(done && take(WAF_SMALL));
+		token = seen.token;
+		answer_gate(200, "text/html", HTTP_BODY_CHUNKED, 0);
+		answer_body_gate(&held);
+		assert_true(done && !stopped);
+		assert_int_equal(run.background, 2);
+		run.settled = close_record;
+		keeper = 1;
+		answer(WAF_SMALL, lost ? WAF_LOST : WAF_ALLOW, 0, 0, 0);
+		keeper = 0;
+		assert_false(record_closed);
+		assert_true(take(WAF_SMALL) && seen.answering && slice_is(seen.body, "<p>a page</p>"));
+		assert_true(seen.kept == (lost ? 0 : token));
+		answer(WAF_SMALL, WAF_ALLOW, 0, 5, 951100);
+		assert_true(record_closed && facts.waf_answer_score == 5);
+		end();
+	}
+	/* Cut off in between. */
+	begin("policy: p\nwaf: {mode: detect, responses: {mode: detect}}\n", "/", NULL, HTTP_BODY_NONE, 0);
+	assert_true(take(WAF_SMALL));
+	answer_gate(200, "text/html", HTTP_BODY_CHUNKED, 0);
+	end();
+	answer(WAF_SMALL, WAF_ALLOW, 0, 0, 0);
+	assert_false(take(WAF_SMALL));
+}
+
 static void detect_that_waits_holds_answers_too(void **state)
 {
 	struct held held = {.memory = SLICE("<p>a page</p>"), .fd = -1, .len = 13};
@@ -735,6 +770,7 @@ int main(void)
 		TEST(what_turns_out_longer_is_judged_as_far_as_it_is_held),
 		TEST(a_lost_verdict_over_an_answer_decides_by_policy),
 		TEST(answers_in_detect_mode_go_on_and_are_recorded),
+		TEST(an_answer_that_comes_before_its_requests_verdict_is_asked_about_after_it),
 		TEST(detect_that_waits_holds_answers_too),
 		TEST(every_failing_allocation_is_a_refusal),
 	};
