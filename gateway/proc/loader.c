@@ -1,6 +1,7 @@
 /* loader.c -- reads what people wrote and leaves an image; then it is gone. */
 #include <stdio.h>
 
+#include "gateway/cage/cage.h"
 #include "gateway/config/config.h"
 #include "gateway/proc/image.h"
 #include "gateway/proc/shared.h"
@@ -14,6 +15,8 @@ int loader_main(const char *config_path)
 	struct config *c;
 	bool refused;
 
+	if (!cage_close(CAGE_LOADER, 0))
+		return 1;
 	if (!image_begin(&config, IMAGE_CONFIG, SPAWN_FIRST) || !image_begin(&secret, IMAGE_SECRETS, SPAWN_FIRST + 1)) {
 		fprintf(stderr, "portcullis: the loader has no room for its images: %m\n");
 		return 1;

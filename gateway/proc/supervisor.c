@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "gateway/base/log.h"
+#include "gateway/cage/cage.h"
 #include "gateway/proc/node.h"
 #include "gateway/proc/proc.h"
 #include "gateway/proc/spawn.h"
@@ -404,11 +405,12 @@ int supervisor_main(const char *config_path)
 	static struct node n;
 
 	n = (struct node){.config_path = config_path, .waf_fd = -1, .country_fd = -1, .asn_fd = -1, .plan_fd = -1};
+	cage_begin();
 	n.root = geteuid() == 0;
 	n.loop = loop_new();
 	timer_init(&n.watchdog, watch_over);
 	timer_init(&n.deadline, out_of_patience);
-	if (!n.loop || !prepare(&n))
+	if (!n.loop || !prepare(&n) || !cage_close(CAGE_SUPERVISOR, 0))
 		return 1;
 	run(&n);
 	return n.status;

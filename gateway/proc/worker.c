@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "gateway/base/log.h"
+#include "gateway/cage/cage.h"
 #include "gateway/config/config.h"
 #include "gateway/limit/limit.h"
 #include "gateway/proc/image.h"
@@ -323,10 +324,8 @@ int worker_main(unsigned slot, unsigned workers, uid_t uid)
 	spawn_more_files();
 	if (!make_all(workers))
 		return 1;
-	if (!spawn_shed(uid, SIGTERM)) {
-		log_error("cannot become user id %u: %m; see processes.uids", (unsigned)uid);
+	if (!cage_close(CAGE_WORKER, uid))
 		return 1;
-	}
 	signal(SIGTERM, SIG_DFL);
 	wait_for_store();
 	timer_init(&w.beat, beat);
