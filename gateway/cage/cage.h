@@ -29,7 +29,7 @@ void cage_begin(void);
 bool cage_close(enum cage_role role, uid_t uid);
 
 /* For development: this process and all it starts go on without seccomp, Landlock and proof; privileges
- * are given up all the same.  Says so on standard error; `open` false takes back what was inherited. */
+ * are given up all the same, and the supervisor warns.  `open` false: cages, whatever the environment says. */
 void cage_leave_open(bool open);
 
 /* ---- The proof, for whoever wants to see it ---- */

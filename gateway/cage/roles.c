@@ -34,8 +34,8 @@
 LIST(living, ANY("read"), ANY("write"), ANY("writev"), ANY("close"), ANY("lseek"), ANY("futex"), ANY("sched_yield"),
      ANY("clock_gettime"), ANY("clock_getres"), ANY("clock_nanosleep"), ANY("nanosleep"), ANY("gettimeofday"),
      ANY("time"), ANY("getrandom"), ANY("getrusage"), ANY("sysinfo"), ANY("sched_getaffinity"), ANY("brk"),
-     ANY("munmap"), ANY("mremap"), ANY("madvise"), ANY("rt_sigaction"), ANY("rt_sigprocmask"), ANY("rt_sigreturn"), ANY("sigaltstack"),
-     ANY("restart_syscall"), ANY("exit"), ANY("exit_group"), ANY("getpid"), ANY("gettid"), ANY("getppid"),
+     ANY("munmap"), ANY("mremap"), ANY("madvise"), ANY("rt_sigaction"), ANY("rt_sigprocmask"),
+     ANY("rt_sigreturn"), ANY("sigaltstack"), ANY("restart_syscall"), ANY("exit"), ANY("exit_group"), ANY("getpid"), ANY("gettid"), ANY("getppid"),
      ANY("getuid"), ANY("geteuid"), ANY("getgid"), ANY("getegid"), ANY("capget"), SELF("tgkill"),
      IF("prlimit64", EQUAL(2, 0)));
 

@@ -39,12 +39,13 @@ static bool row_allows(const struct cage_row *row, const char *call)
 /* A call of another architecture is none here, and no mistake. */
 static int add(scmp_filter_ctx filter, uint32_t action, const struct cage_rule *rule)
 {
+	struct scmp_arg_cmp self = {0, SCMP_CMP_EQ, rule->self ? (scmp_datum_t)getpid() : 0, 0};
 	int number = seccomp_syscall_resolve_name(rule->call);
 
 	if (number == __NR_SCMP_ERROR)
 		return -ENOSYS;
 	if (rule->self)
-		return seccomp_rule_add(filter, action, number, 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+		return seccomp_rule_add_array(filter, action, number, 1, &self);
 	return seccomp_rule_add_array(filter, action, number, rule->conditions, rule->when);
 }
 

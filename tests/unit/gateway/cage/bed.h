@@ -22,7 +22,7 @@ enum { NOBODY = 58100 };
 /* How a child ended that did this: its exit status, or 1000 and the signal that ended it. */
 static inline int in_child(int (*does)(const void *), const void *with)
 {
-	int status;
+	int status = 0;
 	pid_t pid = fork();
 
 	if (pid == 0)
