@@ -8,6 +8,9 @@
 
 /* lookup.c: open a sealed descriptor; an MMDB_ error, or MMDB_SUCCESS. */
 int geoip_db_open(MMDB_s *db, int fd);
+/* by_fd.c: a name by which our open() knows an open descriptor. */
+enum { GEOIP_NAME = 32 };
+void geoip_name_fd(char out[GEOIP_NAME], int fd);
 /* What one data record says; false when it is damaged.  Fields it does not have are MISSING. */
 bool geoip_db_read(MMDB_entry_s *entry, struct geoip_place *out);
 

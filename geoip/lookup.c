@@ -2,7 +2,6 @@
  *
  * A country is one of the codes of continent.c; anything else a database may
  * hold there ("EU", "A1", "??") is no country, so the address has none. */
-#include <stdio.h>
 #include <string.h>
 
 #include "gateway/base/mem.h"
@@ -15,10 +14,10 @@ struct geoip {
 
 int geoip_db_open(MMDB_s *db, int fd)
 {
-	char path[64];
+	char path[GEOIP_NAME];
 
-	/* The library opens by name only; it maps the file and closes its own descriptor. */
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	/* The library maps the file and closes its own descriptor. */
+	geoip_name_fd(path, fd);
 	return MMDB_open(path, MMDB_MODE_MMAP, db);
 }
 

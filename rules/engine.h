@@ -20,8 +20,7 @@ struct engine {
 	unsigned inspectors;
 	unsigned big;          /* the first so many serve the big lanes too */
 	int log_fd;            /* -1: standard error */
-	bool has_uid;
-	uid_t uid;             /* and gid of the same number */
+	uid_t uid;             /* and gid of the same number; 0: as it was started */
 	struct hash_seed seed; /* of body_check */
 };
 
@@ -38,7 +37,5 @@ bool inspector_judge(const struct engine *e, const struct waf_job *job, struct s
  * As above. */
 bool inspector_judge_answer(const struct engine *e, struct modsec_kept *kept, const struct waf_job *job, struct slice body,
 			    struct arena *a, struct waf_answer *out);
-/* Our own uid, no new privileges, no core, not dumpable, gone with the parent. */
-bool role_settle(const struct engine *e, pid_t parent);
 
 #endif

@@ -118,7 +118,7 @@ static struct verdict ask(struct visit *v, const struct held *held)
 {
 	struct rules_state *s = v->state;
 
-	if (!s->asked || !s->asked->pending || question_waits(s->plan.responses.mode))
+	if (!s->asked || !s->asked->pending || question_waits(v, s->plan.responses.mode))
 		return question_ask(v, true, held, decide);
 	s->postponed = true;
 	s->postponed_held = held;

@@ -15,12 +15,14 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "gateway/base/log.h"
+#include "gateway/cage/cage.h"
 #include "rules/kept.h"
 
 enum {
@@ -37,7 +39,7 @@ struct inspector {
 	const struct engine *engine;
 	unsigned number;
 	struct waf_cell *cell;
-	int epoll, statm;
+	int epoll;
 	bool big, broken;
 	uint64_t jobs, base_bytes;
 	char *in;
@@ -270,18 +272,12 @@ static void serve_one(struct inspector *in, struct epoll_event *events, int n)
 		}
 }
 
-static uint64_t resident(const struct inspector *in)
+/* The most it has been, bytes: an inspector opens no files, and its allocator gives no page back. */
+static uint64_t resident(void)
 {
-	unsigned long long pages = 0;
-	char text[128];
-	ssize_t n = pread(in->statm, text, sizeof text - 1, 0);
+	struct rusage usage;
 
-	if (n <= 0)
-		return 0;
-	text[n] = '\0';
-	if (sscanf(text, "%*u %llu", &pages) != 1)
-		return 0;
-	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	return getrusage(RUSAGE_SELF, &usage) < 0 ? 0 : (uint64_t)usage.ru_maxrss << 10;
 }
 
 /* The engine leaks a little; whoever has done enough, or has grown, makes room for a fresh fork. */
@@ -291,7 +287,7 @@ static bool worn_out(const struct inspector *in)
 
 	if (in->broken || (most && in->jobs >= most))
 		return true;
-	return in->jobs % MEMORY_EVERY == 0 && in->jobs && resident(in) > in->base_bytes + MEMORY_GROWTH;
+	return in->jobs % MEMORY_EVERY == 0 && in->jobs && resident() > in->base_bytes + MEMORY_GROWTH;
 }
 
 static bool open_lanes(struct inspector *in)
@@ -346,11 +342,10 @@ int inspector_run(const struct engine *e, unsigned number)
 	in->cell = &e->shared->cells[number];
 	in->big = number < e->big;
 	in->in = malloc(WAF_MESSAGE);
-	in->statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-	in->base_bytes = resident(in);
+	in->base_bytes = resident();
 	arena_init(&in->arena, NULL, 16 << 10);
 	kept_init(&in->kept, e->inspectors, modsec_drop);
-	ok = in->in && open_lanes(in);
+	ok = in->in && open_lanes(in) && cage_close(CAGE_INSPECTOR, e->uid);
 	if (ok)
 		serve_until_stopped(in);
 	else
@@ -359,7 +354,6 @@ int inspector_run(const struct engine *e, unsigned number)
 	arena_done(&in->arena);
 	buf_done(&in->out);
 	close(in->epoll);
-	close(in->statm);
 	free(in->in);
 	ok = ok && !in->broken;
 	free(in);

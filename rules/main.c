@@ -16,6 +16,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/base/text.h"
+#include "gateway/cage/cage.h"
 
 /* Read by jemalloc: one thread needs one arena, and pages that were touched are kept for the next
  * request. */
@@ -23,7 +24,7 @@ const char *malloc_conf = "narenas:1,dirty_decay_ms:-1,muzzy_decay_ms:-1";
 
 struct arguments {
 	uint64_t rules, shared, inspectors, big, log, ready, uid;
-	bool has_uid, has_log, has_ready;
+	bool has_log, has_ready;
 	struct slice lanes, doors;
 };
 
@@ -62,7 +63,7 @@ static bool take_argument(struct arguments *a, int which, const char *value)
 	case 'R':
 		return a->has_ready = number(value, 65535, &a->ready);
 	case 'u':
-		return a->has_uid = number(value, UINT32_MAX - 1, &a->uid);
+		return number(value, UINT32_MAX - 1, &a->uid);
 	default:
 		return false;
 	}
@@ -214,7 +215,6 @@ int main(int argc, char **argv)
 	static struct engine e;
 	struct arguments a = {0};
 	struct arena strings;
-	pid_t parent = getppid();
 	char why[1024];
 
 	if (!read_arguments(argc, argv, &a) || !take_lanes(&e, &a)) {
@@ -224,8 +224,8 @@ int main(int argc, char **argv)
 	e.log_fd = a.has_log ? (int)a.log : -1;
 	e.inspectors = (unsigned)a.inspectors;
 	e.big = (unsigned)a.big;
-	e.has_uid = a.has_uid;
 	e.uid = (uid_t)a.uid;
+	cage_begin();
 	log_open("zygote", e.log_fd);
 	hash_seed_random(&e.seed);
 	arena_init(&strings, NULL, 4096);
@@ -234,7 +234,7 @@ int main(int argc, char **argv)
 	if (!read_plan(&e, &strings, (int)a.rules, why, sizeof why) || !load_rules(&e, &strings, why, sizeof why))
 		return refuse(&a, why);
 	warm_up(&e);
-	if (!role_settle(&e, parent))
-		return refuse(&a, "the zygote cannot give up its privileges");
+	if (!cage_close(CAGE_ZYGOTE, e.uid))
+		return refuse(&a, "the zygote's cage cannot be closed; the log says why");
 	return zygote_run(&e, a.has_ready ? (int)a.ready : -1);
 }

@@ -6,7 +6,6 @@
 #include "rules/engine.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -64,20 +63,6 @@ static int64_t clock_us(clockid_t which)
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-bool role_settle(const struct engine *e, pid_t parent)
-{
-	struct rlimit none = {0, 0};
-
-	if (e->has_uid && geteuid() != e->uid && (setgroups(0, NULL) < 0 || setresgid(e->uid, e->uid, e->uid) < 0 ||
-			   setresuid(e->uid, e->uid, e->uid) < 0))
-		return false;
-	if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return false;
-	/* After the change of uid, which clears it; and the parent may be gone already. */
-	return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && (!parent || getppid() == parent);
-}
-
 /* ---- Birth ---- */
 
 static int live(struct zygote *z, unsigned number, pid_t parent)
@@ -91,7 +76,8 @@ static int live(struct zygote *z, unsigned number, pid_t parent)
 	sigprocmask(SIG_UNBLOCK, &child, NULL);
 	if (!SANITIZED && setrlimit(RLIMIT_AS, &space) < 0)
 		return 1;
-	if (!role_settle(z->engine, parent))
+	/* The parent may be gone already. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent)
 		return 1;
 	return inspector_run(z->engine, number);
 }

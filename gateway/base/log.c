@@ -12,7 +12,7 @@
 #include "gateway/base/metric.h"
 
 static struct {
-	char role[24];
+	char role[24], mark[16];
 	int fd;
 	enum log_level least;
 	uint64_t dropped;
@@ -22,6 +22,11 @@ void log_open(const char *role, int fd)
 {
 	snprintf(out.role, sizeof out.role, "%s", role);
 	out.fd = fd;
+}
+
+void log_mark(const char *mark)
+{
+	snprintf(out.mark, sizeof out.mark, " (%s)", mark);
 }
 
 void log_level(enum log_level least)
@@ -66,7 +71,8 @@ static void say(enum log_level level, const char *fmt, va_list args)
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &utc);
 	strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc);
-	n = snprintf(line, sizeof line, "%s.%03ldZ %s %s: ", stamp, now.tv_nsec / 1000000, names[level], out.role);
+	n = snprintf(line, sizeof line, "%s.%03ldZ %s %s%s: ", stamp, now.tv_nsec / 1000000, names[level], out.role,
+		     out.mark);
 	m = vsnprintf(line + n, sizeof line - (size_t)n, fmt, args);
 	if (m < 0)
 		return;

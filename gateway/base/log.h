@@ -28,6 +28,8 @@ enum { LOG_LINE = 8192 };
 
 /* `role` prefixes the lines of this process; `fd` is a SOCK_SEQPACKET to the logger, or -1. */
 void log_open(const char *role, int fd);
+/* From now on the role is followed by this, in brackets: what sets the process apart. */
+void log_mark(const char *mark);
 void log_level(enum log_level least);
 void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -117,7 +117,7 @@ int cli_check(int argc, char **argv)
 	struct fail f = {0};
 	struct config *c;
 	bool notes = false;
-	const char *path = cli_config_option(argc, argv, &notes);
+	const char *path = cli_config_option(argc, argv, &notes, NULL);
 
 	if (!path)
 		return CLI_USAGE;

@@ -18,11 +18,13 @@ int cli_schema(int argc, char **argv);
 int cli_reference(int argc, char **argv);
 int cli_geoip(int argc, char **argv);
 int cli_status(int argc, char **argv);
+int cli_cage(int argc, char **argv);
 
 /* Say on standard error how `command` is called; returns CLI_USAGE. */
 int cli_usage(const char *command);
 void cli_print_usage(const char *command, FILE *out);
-/* The one option of several commands: -c FILE.  NULL after a usage message. */
-const char *cli_config_option(int argc, char **argv, bool *notes);
+/* The options of several commands: -c FILE, and -n or --no-cage where there is a place for the answer.  NULL after a
+ * usage message. */
+const char *cli_config_option(int argc, char **argv, bool *notes, bool *no_cage);
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "gateway/base/text.h"
+#include "gateway/cage/cage.h"
 #include "gateway/cli/cli.h"
 #include "gateway/proc/proc.h"
 
@@ -10,12 +11,13 @@ static const struct command {
 	const char *name, *arguments, *does;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{"run", "[-c FILE]", "serve until SIGTERM", cli_run},
+	{"run", "[-c FILE] [--no-cage]", "serve until SIGTERM (--no-cage: unprotected, for development)", cli_run},
 	{"reload", "[-c FILE]", "have the running gateway read its configuration again; what is wrong changes nothing", cli_reload},
 	{"check", "[-c FILE] [-n]", "read the configuration and its policies, and say what is wrong (-n: notes too)", cli_check},
 	{"status", "[-c FILE] [--json]", "what the gateway that runs FILE does and has done", cli_status},
 	{"schema", "[config|policy]", "JSON Schema of portcullis.yaml or of a policy, for editors", cli_schema},
 	{"reference", "[config|policy]", "every key of portcullis.yaml or of a policy, as Markdown", cli_reference},
+	{"cage", "", "try every forbidden call in every role's cage, and say how it ended", cli_cage},
 	{"geoip build", "[--v4 FILE --v6 FILE] -o OUT", "make a country database from Debian's tor-geoipdb", cli_geoip},
 	{"geoip lookup", "-d DB [-a ASN-DB] ADDRESS...", "where an address is, as the gateway sees it", cli_geoip},
 };
@@ -48,10 +50,11 @@ int cli_usage(const char *command)
 	return CLI_USAGE;
 }
 
-const char *cli_config_option(int argc, char **argv, bool *notes)
+const char *cli_config_option(int argc, char **argv, bool *notes, bool *no_cage)
 {
 	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'}, {"notes", no_argument, NULL, 'n'}, {0}};
+		{"config", required_argument, NULL, 'c'}, {"notes", no_argument, NULL, 'n'},
+		{"no-cage", no_argument, NULL, 'o'}, {0}};
 	const char *path = CLI_CONFIG;
 	int option;
 
@@ -60,6 +63,8 @@ const char *cli_config_option(int argc, char **argv, bool *notes)
 			path = optarg;
 		} else if (option == 'n' && notes) {
 			*notes = true;
+		} else if (option == 'o' && no_cage) {
+			*no_cage = true;
 		} else {
 			cli_usage(argv[0]);
 			return NULL;
@@ -73,9 +78,13 @@ const char *cli_config_option(int argc, char **argv, bool *notes)
 
 int cli_run(int argc, char **argv)
 {
-	const char *path = cli_config_option(argc, argv, NULL);
+	bool no_cage = false;
+	const char *path = cli_config_option(argc, argv, NULL, &no_cage);
 
-	return path ? supervisor_main(path) : CLI_USAGE;
+	if (!path)
+		return CLI_USAGE;
+	cage_leave_open(no_cage);
+	return supervisor_main(path);
 }
 
 static int help(FILE *out)

@@ -58,7 +58,7 @@ static bool listen_to(int fd)
 
 int cli_reload(int argc, char **argv)
 {
-	const char *path = cli_config_option(argc, argv, NULL);
+	const char *path = cli_config_option(argc, argv, NULL, NULL);
 	bool fine;
 	int fd;
 

@@ -9,6 +9,7 @@
 
 #include "gateway/admin/admin.h"
 #include "gateway/base/log.h"
+#include "gateway/cage/cage.h"
 #include "gateway/proc/shared.h"
 #include "gateway/proc/spawn.h"
 
@@ -40,10 +41,8 @@ int admin_main(uid_t uid)
 		log_error("no memory for the event loop and the metric page: %m");
 		return 1;
 	}
-	if (!spawn_shed(uid, SIGTERM)) {
-		log_error("cannot become user id %u: %m; see processes.uids", (unsigned)uid);
+	if (!cage_close(CAGE_ADMIN, uid))
 		return 1;
-	}
 	signal(SIGTERM, SIG_DFL);
 	if (!admin_new(&plan)) {
 		log_error("the event loop has no room for listeners: %m");

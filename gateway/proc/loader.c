@@ -7,6 +7,7 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 
+#include "gateway/cage/cage.h"
 #include "gateway/config/config.h"
 #include "gateway/proc/image.h"
 #include "gateway/proc/shared.h"
@@ -37,7 +38,7 @@ int loader_main(const char *config_path, unsigned slot)
 	struct config *c;
 	bool refused;
 
-	if (!findings)
+	if (!findings || !cage_close(CAGE_LOADER, 0))
 		return 1;
 	if (!image_begin(&config, IMAGE_CONFIG, slot, LOADER_IMAGE) || !image_begin(&secret, IMAGE_SECRETS, slot, LOADER_SECRETS)) {
 		fprintf(findings, "portcullis: the loader has no room for its images: %m\n");

@@ -11,9 +11,9 @@
 
 #include "gateway/base/buf.h"
 #include "gateway/base/log.h"
+#include "gateway/cage/cage.h"
 #include "gateway/loop/loop.h"
 #include "gateway/proc/shared.h"
-#include "gateway/proc/spawn.h"
 
 enum { GATHER = 256 << 10, ACKS = 256, TURN_LINES = 512 };
 
@@ -113,7 +113,7 @@ int logger_main(unsigned workers, unsigned inputs, uid_t uid)
 	struct sigaction action = {.sa_handler = end};
 
 	loop = loop_new();
-	if (!loop || !all || !spawn_shed(uid, SIGTERM))
+	if (!loop || !all || !cage_close(CAGE_LOGGER, uid))
 		return 1;
 	sigaction(SIGTERM, &action, NULL);
 	for (unsigned s = 0; s < LOG_STREAMS; s++)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gateway/base/text.h"
+#include "gateway/cage/cage.h"
 #include "gateway/proc/proc.h"
 #include "gateway/proc/shared.h"
 
@@ -21,6 +22,7 @@ int role_main(int argc, char **argv)
 {
 	unsigned a = 0, b = 0, uid = 0;
 
+	cage_begin();
 	signal(SIGPIPE, SIG_IGN);
 	/* Ctrl-C reaches the whole group; the supervisor decides what it means. */
 	signal(SIGINT, SIG_IGN);

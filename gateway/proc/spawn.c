@@ -1,8 +1,7 @@
-/* spawn.c -- starting a role, and shedding privileges inside it. */
+/* spawn.c -- starting a role. */
 #include "gateway/proc/spawn.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -54,22 +53,6 @@ pid_t spawn(const char *program, const char *const *argv, const int *fds, unsign
 		execve(program, (char *const *)(uintptr_t)argv, environ);
 	fprintf(stderr, "portcullis: cannot start %s: %m\n", program);
 	_exit(127);
-}
-
-bool spawn_shed(uid_t uid, int death_signal)
-{
-	struct rlimit none = {0, 0};
-
-	setrlimit(RLIMIT_CORE, &none);
-	if (geteuid() == 0) {
-		gid_t gid = (gid_t)uid;
-
-		if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
-			return false;
-	}
-	/* A change of uid clears it: last. */
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_DUMPABLE, 0) == 0 &&
-	       prctl(PR_SET_PDEATHSIG, death_signal) == 0;
 }
 
 void spawn_more_files(void)

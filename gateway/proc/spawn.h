@@ -13,9 +13,6 @@ enum { SPAWN_FIRST = 3, SPAWN_MOST = 512 };
 /* The new process, or -1.  A descriptor of -1 leaves its number closed. */
 pid_t spawn(const char *program, const char *const *argv, const int *fds, unsigned fds_n);
 
-/* In the role: give up every privilege.  As root the process becomes `uid` (and group) for good;
- * always no_new_privs, no core, not dumpable, dies with its parent (by `death_signal`). */
-bool spawn_shed(uid_t uid, int death_signal);
 /* As many descriptors as the hard limit allows. */
 void spawn_more_files(void);
 

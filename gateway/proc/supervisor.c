@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "gateway/base/log.h"
+#include "gateway/cage/cage.h"
 #include "gateway/proc/activation.h"
 #include "gateway/proc/node.h"
 #include "gateway/proc/notify.h"
@@ -450,6 +451,7 @@ int supervisor_main(const char *config_path)
 
 	n = (struct node){.config_path = config_path, .admin_local_fd = -1, .admin_port_fd = -1};
 	list_init(&n.leaving);
+	cage_begin();
 	n.root = geteuid() == 0;
 	notify_open();
 	if (!activation_open())
@@ -457,7 +459,7 @@ int supervisor_main(const char *config_path)
 	n.loop = loop_new();
 	timer_init(&n.watchdog, workers_watch);
 	timer_init(&n.deadline, out_of_patience);
-	if (!n.loop || !prepare(&n))
+	if (!n.loop || !prepare(&n) || !cage_close(CAGE_SUPERVISOR, 0))
 		return 1;
 	run(&n);
 	node_close_admin(&n);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "gateway/base/log.h"
+#include "gateway/cage/cage.h"
 #include "gateway/proc/prepared.h"
 #include "gateway/proc/shared.h"
 #include "gateway/proc/spawn.h"
@@ -347,10 +348,8 @@ int worker_main(unsigned slot, unsigned workers, uid_t uid)
 		log_error("shared memory and event loop cannot be made ready: memory or descriptors are used up");
 		return 1;
 	}
-	if (!spawn_shed(uid, SIGTERM)) {
-		log_error("cannot become user id %u: %m; see processes.uids", (unsigned)uid);
+	if (!cage_close(CAGE_WORKER, uid))
 		return 1;
-	}
 	signal(SIGTERM, SIG_DFL);
 	timer_init(&w.beat, beat);
 	timer_init(&w.deadline, cut);

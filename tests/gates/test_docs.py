@@ -46,7 +46,7 @@ def test_a_shipped_policy_passes_check(path, countries):
 def test_the_help_names_every_command():
     code, text, errors = run("--help")
     assert code == 0
-    for word in ("run", "check", "schema", "reference", "geoip", "status"):
+    for word in ("run", "check", "cage", "schema", "reference", "geoip", "status"):
         assert word in text + errors
 
 

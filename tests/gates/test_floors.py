@@ -7,7 +7,7 @@ TOP = Path(__file__).resolve().parent.parent.parent
 # The first prefix that a path begins with decides.
 FLOORS = [
     ("gateway/base/", 0),
-    ("gateway/http/", 1), ("gateway/loop/", 1), ("geoip/", 1),
+    ("gateway/http/", 1), ("gateway/loop/", 1), ("gateway/cage/", 1), ("geoip/", 1),
     ("policies/filter.", 3), ("policies/", 1),
     ("rules/waf.", 1), ("rules/plan.", 1), ("rules/media.", 1), ("rules/body.", 1), ("rules/body_", 1),
     ("gateway/chain/", 2), ("gateway/tls/", 2), ("gateway/redis/", 2), ("gateway/config/", 2),
@@ -26,6 +26,7 @@ GUARDED = {
     r"yaml\.h": ("gateway/base/",),
     r"modsecurity/": ("rules/modsec.",),
     r"re2/": ("policies/",),
+    r"seccomp": ("gateway/cage/",),
     r"jansson": ("gateway/cli/",),
 }
 

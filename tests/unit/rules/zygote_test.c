@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "gateway/cage/cage.h"
 #include "rules/engine.h"
 
 #define CRS "/usr/share/modsecurity-crs"
@@ -44,7 +45,7 @@ static void start_zygote(void)
 	zygote = fork();
 	if (zygote == 0) {
 		close(ready[0]);
-		if (!role_settle(&engine, getppid()))
+		if (!cage_close(CAGE_ZYGOTE, 0))
 			_exit(1);
 		_exit(zygote_run(&engine, ready[1]));
 	}
