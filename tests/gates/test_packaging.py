@@ -103,6 +103,12 @@ def test_the_reserved_user_ids_are_those_the_program_takes():
     assert "first_uid=%d" % first in (TOP / "packaging/deb/postinst").read_text()
 
 
+def test_every_metric_to_alert_on_exists():
+    named = set(re.findall(r"portcullis_[a-z_]+", (TOP / "docs/operations.md").read_text()))
+    assert len(named) > 5
+    assert named - set(re.findall(r"portcullis_[a-z_]+", (TOP / "docs/metrics.md").read_text())) - {"portcullis_"} == set()
+
+
 # ---- Files of the package ----
 
 def test_the_packaged_configuration_is_valid_as_it_is():
