@@ -28,18 +28,27 @@ static enum policy_mode mode_of(const struct rules_state *s, bool answering)
 	return answering ? s->plan.responses.mode : s->plan.mode;
 }
 
+void question_uninspected(const struct visit *v, bool answering)
+{
+	if (answering)
+		v->facts->answer_uninspected = true;
+	else
+		v->facts->uninspected = true;
+}
+
 static struct verdict unsure(const struct visit *v, bool answering, enum reason reason)
 {
 	const struct rules_state *s = v->state;
 	bool block = !s->plan.lost_pass && mode_of(s, answering) == POLICY_ENFORCE;
 
-	v->facts->uninspected |= !block;
+	if (!block)
+		question_uninspected(v, answering);
 	return (struct verdict){.kind = VERDICT_UNSURE, .reason = reason, .block = block};
 }
 
 static void note_uninspected(struct visit *v, const char *why)
 {
-	v->facts->uninspected = true;
+	question_uninspected(v, false);
 	note(v, "uninspected", "%s", why);
 }
 
@@ -123,8 +132,10 @@ static void answer_record(struct asked *q)
 	if (would_block(s, v->facts, q->answering))
 		note(v, "would-block", "%sscore %u", q->answering ? "answer, " : "",
 		     q->answering ? v->facts->waf_answer_score : v->facts->waf_score);
-	if (q->result == WAF_LOST || q->result == WAF_SHED)
-		note_uninspected(v, "the inspection did not finish");
+	if (q->result == WAF_LOST || q->result == WAF_SHED) {
+		question_uninspected(v, q->answering);
+		note(v, "uninspected", "the inspection did not finish");
+	}
 	background_done(v);
 }
 

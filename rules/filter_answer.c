@@ -138,6 +138,12 @@ void answer_catch_up(struct visit *v)
 	background_done(v);
 }
 
+static void pass_unseen(struct visit *v, const char *why)
+{
+	question_uninspected(v, true);
+	note(v, "uninspected", "%s", why);
+}
+
 /* There is content, and the policy wants it looked at: hold or copy it for the body gate, as far as it goes. */
 static struct verdict look_at_content(struct visit *v, const struct media *m)
 {
@@ -155,11 +161,11 @@ static struct verdict look_at_content(struct visit *v, const struct media *m)
 			return refuse_unseen(v, why);
 	}
 	if (why) {
-		note(v, "uninspected", "%s", why);
+		pass_unseen(v, why);
 		return ask(v, NULL);
 	}
 	if (r->status == 206)
-		note(v, "uninspected", "the answer: all but a range of it");
+		pass_unseen(v, "the answer: all but a range of it");
 	s->answer_use = question_waits(v, plan->mode) ? BODY_HELD : BODY_STREAMED;
 	v->facts->answer_max = plan->max;
 	return PASS;
@@ -179,7 +185,7 @@ struct verdict answer_at_head(struct visit *v)
 	/* Without a type that can be read a browser guesses, and may guess that it is a page. */
 	if (m.kind == MEDIA_NONE || m.kind == MEDIA_BAD || media_listed(&m, plan->types))
 		return look_at_content(v, &m);
-	note(v, "uninspected", "the answer: content of a type that is not listed");
+	pass_unseen(v, "the answer: content of a type that is not listed");
 	return ask(v, NULL);
 }
 
@@ -191,8 +197,10 @@ struct verdict answer_at_body(struct visit *v)
 		return PASS;
 	if (v->held->cut && refuses_unseen(s))
 		return refuse_unseen(v, "the answer: longer than may be inspected");
-	if (v->held->cut)
+	if (v->held->cut) {
+		question_uninspected(v, true);
 		note(v, "uninspected", "the answer: what follows its first %llu bytes", (unsigned long long)v->held->len);
+	}
 	return ask(v, v->held->len ? v->held : NULL);
 }
 

@@ -39,6 +39,8 @@ struct rules_state {
 struct verdict question_ask(struct visit *v, bool answering, const struct held *held, step_fn *next);
 /* True: there is no verdict of the rules, and *out is what that means. */
 bool question_failed(const struct visit *v, const struct asked *q, struct verdict *out);
+/* Something passes that the rules did not see: of the request, or of its answer. */
+void question_uninspected(const struct visit *v, bool answering);
 /* The gravest hit from number `from` on. */
 void note_worst(struct visit *v, unsigned from);
 /* Must traffic of that mode wait for the verdict? */

@@ -112,7 +112,8 @@ static void put_waf(struct json *j, const struct metric_page *from)
 		{"late", METRIC_WAF_LATE},           {"busy", METRIC_WAF_BUSY},
 		{"killed", METRIC_INSPECTORS_KILLED}, {"recycled", METRIC_INSPECTORS_RECYCLED},
 		{"died", METRIC_INSPECTORS_DIED},    {"uninspected_requests", METRIC_UNINSPECTED},
-		{"uninspected_bytes", METRIC_UNINSPECTED_BYTES},
+		{"uninspected_bytes", METRIC_UNINSPECTED_BYTES}, {"uninspected_answers", METRIC_UNSEEN_ANSWERS},
+		{"uninspected_answer_bytes", METRIC_UNSEEN_ANSWER_BYTES},
 	};
 
 	json_object(j, "waf");
@@ -166,6 +167,8 @@ static void put_node(struct json *j, const struct metric_page *from)
 	json_object(j, "restarts");
 	PUT_ROWS(j, from, rows);
 	json_end(j);
+	json_int(j, "reloads_done", total(from, METRIC_RELOADS_DONE));
+	json_int(j, "reloads_refused", total(from, METRIC_RELOADS_REFUSED));
 	json_int(j, "log_lines_dropped", total(from, METRIC_LOG_DROPPED));
 	json_int(j, "geoip_built", total(from, METRIC_GEOIP_BUILT));
 }

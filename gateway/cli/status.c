@@ -171,8 +171,9 @@ static void print_waf(const json_t *j)
 	       p_ms(w, "queue", "p99_ms"), p_ms(w, "run", "p50_ms"), p_ms(w, "run", "p99_ms"));
 	printf("            inspectors ended: %" PRId64 " killed, %" PRId64 " recycled, %" PRId64 " died\n", number(w, "killed"),
 	       number(w, "recycled"), number(w, "died"));
-	printf("            uninspected: %" PRId64 " requests, %" PRId64 " bytes\n", number(w, "uninspected_requests"),
-	       number(w, "uninspected_bytes"));
+	printf("            uninspected: %" PRId64 " requests, %" PRId64 " bytes; %" PRId64 " answers, %" PRId64 " bytes\n",
+	       number(w, "uninspected_requests"), number(w, "uninspected_bytes"), number(w, "uninspected_answers"),
+	       number(w, "uninspected_answer_bytes"));
 }
 
 static void print_limits(const json_t *j)
@@ -219,6 +220,7 @@ static void print_rest(const json_t *j)
 		print_age(number(j, "now") - built);
 	printf("%s\n", built ? " old" : "no database");
 	printf("logs        %" PRId64 " lines dropped\n", number(j, "log_lines_dropped"));
+	printf("reloads     %" PRId64 " done, %" PRId64 " refused\n", number(j, "reloads_done"), number(j, "reloads_refused"));
 	printf("restarts    %" PRId64 " workers, %" PRId64 " zygote, %" PRId64 " logger, %" PRId64 " admin\n", number(r, "worker"),
 	       number(r, "zygote"), number(r, "logger"), number(r, "admin"));
 }

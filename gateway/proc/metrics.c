@@ -73,29 +73,29 @@ void node_count_restart(const struct child *c)
 	metric_count(restarts[c->role]);
 }
 
-/* Their count is the page's that they share; here it must not go back when that page is another one. */
-static void follow(enum metric m, uint64_t *seen, uint64_t now)
+/* A tally begins with its queue; the counter here goes on over all of them. */
+static void follow(enum metric m, uint64_t *seen, const _Atomic uint64_t *tally)
 {
-	metric_add(m, now >= *seen ? now - *seen : now);
+	uint64_t now = metric_get(tally);
+
+	metric_add(m, now - *seen);
 	*seen = now;
 }
 
 /* An inspector may write there what it likes; these are numbers for eyes, and nothing is done by them. */
-static void measure_inspectors(struct node *n)
+static void measure_inspectors(const struct node *n, struct queue *q)
 {
-	static uint64_t seen[4];
-	const struct queue *q = n->now->queue;
 	const struct waf_tally *t = &q->shared->tally;
-	unsigned alive = atomic_load(&t->alive), busy = 0;
+	unsigned busy = 0;
 
 	for (unsigned i = 0; i < n->inspectors; i++)
 		busy += atomic_load(&q->shared->cells[i].token) != 0;
-	metric_set(METRIC_INSPECTORS, q->zygote.ready ? alive : 0);
+	metric_set(METRIC_INSPECTORS, q->zygote.ready ? atomic_load(&t->alive) : 0);
 	metric_set(METRIC_INSPECTORS_BUSY, q->zygote.ready ? busy : 0);
-	follow(METRIC_INSPECTORS_STARTED, &seen[0], atomic_load(&t->started));
-	follow(METRIC_INSPECTORS_KILLED, &seen[1], atomic_load(&t->killed));
-	follow(METRIC_INSPECTORS_RECYCLED, &seen[2], atomic_load(&t->recycled));
-	follow(METRIC_INSPECTORS_DIED, &seen[3], atomic_load(&t->died));
+	follow(METRIC_INSPECTORS_STARTED, &q->tallied[0], &t->started);
+	follow(METRIC_INSPECTORS_KILLED, &q->tallied[1], &t->killed);
+	follow(METRIC_INSPECTORS_RECYCLED, &q->tallied[2], &t->recycled);
+	follow(METRIC_INSPECTORS_DIED, &q->tallied[3], &t->died);
 }
 
 void node_measure(struct node *n)
@@ -105,8 +105,12 @@ void node_measure(struct node *n)
 	for (unsigned i = 0; i < n->workers; i++)
 		ready += n->worker[i].ready;
 	metric_set(METRIC_WORKERS, ready);
-	if (n->now->queue)
-		measure_inspectors(n);
+	if (n->now->queue) {
+		measure_inspectors(n, n->now->queue);
+	} else {
+		metric_set(METRIC_INSPECTORS, 0);
+		metric_set(METRIC_INSPECTORS_BUSY, 0);
+	}
 }
 
 /* ---- The admin's sockets ---- */

@@ -124,6 +124,7 @@ static void refuse(struct reload *r)
 	if (r->step == LOADING && r->loader)
 		kill(r->loader, SIGKILL);
 	drop_next(r);
+	metric_count(METRIC_RELOADS_REFUSED);
 	tell(r, "refused: generation %.16s goes on", r->node->config->hash.at);
 	end(r);
 }
@@ -331,6 +332,7 @@ void reload_worker(struct node *n, struct child *worker, const struct control_me
 		r->waits[worker->slot] = false;
 		if (!all_said(r))
 			return;
+		metric_count(METRIC_RELOADS_DONE);
 		tell(r, "generation %.16s is in force", n->config->hash.at);
 		if (r->requester >= 0)
 			(void)!send(r->requester, "ok\n", 3, MSG_DONTWAIT | MSG_NOSIGNAL);

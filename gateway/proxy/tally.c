@@ -44,6 +44,10 @@ void record_count(const struct exchange *x)
 		metric_count(METRIC_UNINSPECTED);
 		metric_add(METRIC_UNINSPECTED_BYTES, x->body_bytes);
 	}
+	if (x->facts.answer_uninspected && !x->own) {
+		metric_count(METRIC_UNSEEN_ANSWERS);
+		metric_add(METRIC_UNSEEN_ANSWER_BYTES, x->sent_bytes);
+	}
 }
 
 /* ---- Gauges ---- */

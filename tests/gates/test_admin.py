@@ -12,6 +12,7 @@ import pytest
 
 from rig_client import Client, Closed
 from rig_gateway import PROGRAM, TOP, check, free_port, status_of
+from rig_origin import page
 
 WAF = {"shop": "waf: {mode: enforce}\nrules:\n  - {id: no, when: 'path under \"/no\"', do: block 403}\n"
                "  - {id: away, when: 'path under \"/away\"', do: redirect 302, to: 'https://www.example.com'}\n"
@@ -202,6 +203,17 @@ def test_what_is_not_inspected_is_counted_in_bytes(watched):
     assert at(m, "portcullis_uninspected_bytes_total") == 3000
 
 
+def test_what_is_not_inspected_of_an_answer_is_counted_apart(watched, origin):
+    w = watched(policies={"shop": "waf: {mode: enforce, responses: {mode: enforce, body: true}}\n"})
+    origin.script = lambda request: [page(b"x" * 500, "200 OK", "Content-Type: image/png")]
+    assert w.g.get().status == 200
+    w.g.log(1)
+    m = w.metrics()
+    assert at(m, "portcullis_uninspected_answers_total") == 1
+    assert at(m, "portcullis_uninspected_answer_bytes_total") == 500
+    assert at(m, "portcullis_uninspected_requests_total") == 0
+
+
 def test_redis_shows(watched, redis):
     w = watched("redis: {address: '127.0.0.1:%d'}" % redis.port)
     w.g.get("/few")
@@ -305,6 +317,50 @@ def test_killed_inspectors_are_counted(watched):
     m = w.metrics()
     assert at(m, "portcullis_inspectors_ended_total", cause="died") == 1
     assert at(m, "portcullis_inspectors_started_total") == 3
+
+
+# ---- From one generation to the next ----
+
+def reload(g):
+    done = subprocess.run([PROGRAM, "reload", "-c", g.file], capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_counters_go_on_over_a_reload_and_new_sites_have_names(watched):
+    w = watched(policies=WAF)
+    w.g.get()
+    w.g.log(1)
+    before = w.status()
+    text = w.g.file.read_text()
+    w.g.file.write_text(text.replace("sites:\n", "sites:\n  blog: {hosts: blog.example.com, origin: 'http://127.0.0.1:9'}\n"))
+    assert reload(w.g)[0] == 0, w.g.stderr()
+    w.g.get()
+    w.g.get("/", "blog.example.com")
+    w.g.log(3)
+    m = w.metrics()
+    assert at(m, "portcullis_requests_total", site="shop", decision="pass") == 2
+    assert at(m, "portcullis_requests_total", site="blog", decision="failed") == 1
+    assert at(m, "portcullis_reloads_total", result="done") == 1
+    assert at(m, "portcullis_waf_inspections_total", result="deny") == 0, "what a reload tries out is nobody's request"
+    assert w.status()["generation"] != before["generation"] and w.get("/healthz").status == 200
+    w.g.file.write_text(text + "nonsense: 1\n")
+    assert reload(w.g)[0] == 1
+    assert at(w.metrics(), "portcullis_reloads_total", result="refused") == 1
+
+
+def test_inspectors_of_new_rules_are_counted_with_the_old(watched):
+    w = watched(policies=WAF)
+    w.wait("ok")
+    started = at(w.metrics(), "portcullis_inspectors_started_total")
+    w.g.file.write_text(w.g.file.read_text() + "waf: {arguments: 999, run: 5s}\n" if "\nwaf:" not in w.g.file.read_text()
+                        else w.g.file.read_text().replace("waf: {", "waf: {arguments: 999, "))
+    assert reload(w.g)[0] == 0, w.g.stderr()
+    end = time.monotonic() + 10
+    while at(w.metrics(), "portcullis_inspectors_started_total") < started + 2 and time.monotonic() < end:
+        time.sleep(0.1)
+    m = w.metrics()
+    assert at(m, "portcullis_inspectors_started_total") == started + 2
+    assert at(m, "portcullis_inspectors") == 2 and w.get("/healthz").status == 200
 
 
 # ---- Who may ask what ----
