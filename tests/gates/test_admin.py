@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import threading
+import threading
 import time
 
 import pytest
@@ -149,6 +150,7 @@ def test_handshakes_are_counted_by_how_they_went(watched):
     with socket.create_connection(("127.0.0.1", w.g.https)) as s:
         s.sendall(b"GET / HTTP/1.1\r\n\r\n")
         s.recv(100)
+        assert s.recv(100) == b"", "counted when it is closed"
     m = w.metrics()
     assert at(m, "portcullis_tls_handshakes_total", result="full") == 1
     assert at(m, "portcullis_tls_handshakes_total", result="failed") == 1
@@ -298,11 +300,27 @@ def test_health_is_lost_when_all_workers_stand_still(watched):
 def test_health_is_lost_with_the_inspectors(watched):
     w = watched(policies=WAF)
     w.wait("ok")
-    os.kill(w.g.role("portcullis-inspector")[0], signal.SIGKILL)
-    w.wait("no inspector is there")
+    gone = threading.Event()
+
+    def kill_zygotes():
+        """Each that comes: one alone may be replaced before anybody looks."""
+        while not gone.wait(0.02):
+            for pid in w.g.role("portcullis-inspector")[:1]:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+
+    killer = threading.Thread(target=kill_zygotes)
+    killer.start()
+    try:
+        w.wait("no inspector is there")
+    finally:
+        gone.set()
+        killer.join()
     w.wait("ok", 30)
     m = w.metrics()
-    assert at(m, "portcullis_role_restarts_total", role="zygote") == 1
+    assert at(m, "portcullis_role_restarts_total", role="zygote") >= 1
     assert at(m, "portcullis_inspectors") == 2
 
 
