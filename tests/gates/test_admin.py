@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import threading
-import threading
 import time
 
 import pytest
@@ -149,8 +148,11 @@ def test_handshakes_are_counted_by_how_they_went(watched):
     w.g.get("/", tls=True)
     with socket.create_connection(("127.0.0.1", w.g.https)) as s:
         s.sendall(b"GET / HTTP/1.1\r\n\r\n")
-        s.recv(100)
-        assert s.recv(100) == b"", "counted when it is closed"
+        try:
+            while s.recv(100):
+                pass
+        except ConnectionResetError:
+            pass  # bytes that nobody read are behind the answer
     m = w.metrics()
     assert at(m, "portcullis_tls_handshakes_total", result="full") == 1
     assert at(m, "portcullis_tls_handshakes_total", result="failed") == 1
