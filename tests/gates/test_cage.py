@@ -36,7 +36,7 @@ def test_every_role_is_in_a_cage(gateway, origin):
     g = gateway(origin=origin, policies=WAF)
     assert g.get().status == 200
     roles = processes_under(g.process.pid)
-    assert len(inspectors(g)) == 2 and len(roles) == 5
+    assert len(inspectors(g)) == 2 and len(roles) == 6
     for pid, line in [(g.process.pid, "supervisor"), *roles.items()]:
         assert status_of(pid, "Seccomp") == ["2"], line
         assert status_of(pid, "NoNewPrivs") == ["1"], line
