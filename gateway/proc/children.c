@@ -33,7 +33,7 @@ static pid_t start_logger(struct child *c)
 	char workers[16], count[16], uid[16];
 	const char *const argv[] = {"portcullis-logger", "role-logger", workers, count, uid, NULL};
 
-	memcpy(fds, n->outputs, sizeof n->outputs);
+	memcpy(fds, n->now->outputs, sizeof n->now->outputs);
 	for (unsigned i = 0; i < writers; i++)
 		fds[3 + i] = n->logs[i][1];
 	snprintf(workers, sizeof workers, "%u", n->workers);

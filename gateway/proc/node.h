@@ -3,6 +3,7 @@
 #define PORTCULLIS_PROC_NODE_H
 
 #include "gateway/base/buf.h"
+#include "gateway/base/log.h"
 #include "gateway/config/config.h"
 #include "gateway/loop/loop.h"
 #include "gateway/proc/control.h"
@@ -20,6 +21,7 @@ struct child {
 	struct queue *queue;   /* of a zygote */
 	pid_t pid;             /* 0: not running */
 	bool ready;
+	bool planned;          /* its end: it is started again at once */
 	int64_t started_ms;
 	unsigned failures;     /* in a row: how long to wait before the next start */
 	struct watch report;   /* a worker's control socket, the zygote's ready pipe */
@@ -55,6 +57,7 @@ struct release {
 	int image_fd, secrets_fd, country_fd, asn_fd;
 	const struct config *config; /* mapped */
 	int *listeners;        /* workers x config->listeners.n */
+	int outputs[LOG_STREAMS]; /* of the logger */
 	struct queue *queue;   /* NULL: nobody inspects */
 };
 
@@ -75,7 +78,6 @@ struct node {
 	int metrics_fd, admin_local_fd, admin_port_fd; /* the admin's are listening sockets, or -1 */
 	ino_t admin_inode;     /* of the local one's name */
 	struct metric_page *metrics;
-	int outputs[3];        /* by enum log_stream */
 	int (*logs)[2];        /* by writer: workers, then zygote, supervisor, admin: near and far end */
 
 	struct child logger, admin;
@@ -117,6 +119,10 @@ void queue_free(struct queue *q);
 
 /* One socket per worker and listener: those of `beside` at the same address again.  False after a line. */
 bool node_open_listeners(struct node *n, struct release *r, const struct release *beside, char *why, size_t room);
+/* The files and streams that the configuration names; opened anew for each release, so that a reload also
+ * follows a rotation.  False after a line. */
+bool node_open_outputs(const struct config *c, int outputs[LOG_STREAMS], char *why, size_t room);
+/* The writers' sockets. */
 bool node_open_logs(struct node *n);
 bool node_open_shared(struct node *n);
 /* A memory file of `size` zero bytes, sealable; or -1. */

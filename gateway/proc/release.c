@@ -13,7 +13,8 @@
 
 void release_init(struct node *n, struct release *r)
 {
-	*r = (struct release){.slot = n->next_slot++ % IMAGE_SLOTS, .image_fd = -1, .secrets_fd = -1, .country_fd = -1, .asn_fd = -1};
+	*r = (struct release){.slot = n->next_slot++ % IMAGE_SLOTS, .image_fd = -1, .secrets_fd = -1, .country_fd = -1, .asn_fd = -1,
+			       .outputs = {-1, -1, -1}};
 }
 
 /* ---- Loading ---- */
@@ -66,6 +67,8 @@ bool release_map(struct release *r, const struct release *beside, char *why, siz
 
 bool release_open(struct node *n, struct release *r, const struct release *beside, char *why, size_t room)
 {
+	if (!node_open_outputs(r->config, r->outputs, why, room))
+		return false;
 	if (!node_open_listeners(n, r, beside, why, room))
 		return false;
 	if (r->config->waf_used && !(r->queue = queue_of(n, r->config, beside ? beside->queue : NULL))) {
@@ -82,6 +85,9 @@ void release_close(struct node *n, struct release *r)
 	for (unsigned i = 0; i < sizeof fds / sizeof *fds; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
+	for (unsigned i = 0; i < LOG_STREAMS; i++)
+		if (r->outputs[i] >= 0)
+			close(r->outputs[i]);
 	for (unsigned i = 0; r->listeners && i < n->workers * r->config->listeners.n; i++)
 		if (r->listeners[i] >= 0)
 			close(r->listeners[i]);

@@ -173,6 +173,10 @@ static void commit(struct reload *r)
 	order(r, CONTROL_COMMIT);
 	release_close(n, old);
 	free(old);
+	/* It writes what it has been sent, and the next one goes on in the files that are there now. */
+	n->logger.planned = n->logger.pid != 0;
+	if (n->logger.pid)
+		kill(n->logger.pid, SIGTERM);
 	log_level((enum log_level)n->config->logs.level);
 }
 

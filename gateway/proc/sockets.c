@@ -155,20 +155,24 @@ bool node_pair(int ends[2])
 	return true;
 }
 
+bool node_open_outputs(const struct config *c, int outputs[LOG_STREAMS], char *why, size_t room)
+{
+	const struct slice where[LOG_STREAMS] = {
+		[LOG_ERRORS] = c->logs.errors, [LOG_REQUESTS] = c->logs.requests, [LOG_WAF] = c->logs.waf};
+
+	for (unsigned s = 0; s < LOG_STREAMS; s++) {
+		outputs[s] = open_output(where[s]);
+		if (outputs[s] >= 0)
+			continue;
+		snprintf(why, room, "error: cannot open the log %.*s: %s%s", SLICE_F(where[s]), strerror(errno),
+			 errno == ENOENT ? "; make its directory, or name another path under logs" : "");
+		return false;
+	}
+	return true;
+}
+
 bool node_open_logs(struct node *n)
 {
-	const struct slice where[3] = {[LOG_ERRORS] = n->config->logs.errors,
-				       [LOG_REQUESTS] = n->config->logs.requests,
-				       [LOG_WAF] = n->config->logs.waf};
-
-	for (unsigned s = 0; s < 3; s++) {
-		n->outputs[s] = open_output(where[s]);
-		if (n->outputs[s] < 0) {
-			fprintf(stderr, "portcullis: cannot open the log %.*s: %s%s\n", SLICE_F(where[s]), strerror(errno),
-				errno == ENOENT ? "; make its directory, or name another path under logs" : "");
-			return false;
-		}
-	}
 	n->logs = calloc(n->workers + NODE_WRITERS, sizeof *n->logs);
 	if (!n->logs)
 		return false;

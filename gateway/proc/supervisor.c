@@ -278,6 +278,11 @@ static void ended(struct node *n, struct child *c, int status)
 	wait = child_ended(c);
 	if (n->stopping)
 		return;
+	if (c->planned) {
+		c->planned = false;
+		node_start_child(c);
+		return;
+	}
 	node_count_restart(c);
 	if (c->role == ROLE_WORKER) {
 		reload_worker(n, c, NULL);

@@ -166,6 +166,38 @@ def test_listeners_come_and_go(gateway, origin):
         Client(more)
 
 
+def test_logs_are_opened_anew_and_no_line_is_lost(gateway, origin):
+    g = gateway("client: {requests: 1000000}", origin=origin, policies={"shop": policy(rest="")})
+    stop, asked = threading.Event(), []
+
+    def keep_asking():
+        with g.client() as c:
+            while not stop.is_set():
+                asked.append(c.get("/%d" % len(asked)).status)
+                time.sleep(0.001)
+
+    asking = threading.Thread(target=keep_asking)
+    asking.start()
+    try:
+        for i in range(3):
+            time.sleep(0.2)
+            (g.folder / "requests.log").rename(g.folder / ("old%d.log" % i))
+            changed(g, policy(451 + i, ""))
+        changed(g, g.file.read_text().replace("requests.log", "elsewhere.log"), "portcullis.yaml")
+        time.sleep(0.2)
+    finally:
+        stop.set()
+        asking.join()
+    time.sleep(0.5)
+    lines = [g.log_text("old%d.log" % i) for i in range(3)] + [g.log_text("requests.log"), g.log_text("elsewhere.log")]
+    assert all(lines), "each file has its time"
+    assert sum(text.count(b"\n") for text in lines) == len(asked)
+    write(g, g.file.read_text().replace("elsewhere.log", "nowhere/x.log"), "portcullis.yaml")
+    code, said = reload(g)
+    assert code == 1 and "nowhere/x.log" in said and "make its directory" in said
+    assert g.get("/").status == 200
+
+
 def test_protection_that_protects_nothing_is_not_put_into_force(gateway, origin):
     g = gateway(origin=origin, policies={"shop": policy()})
     for rest, says in [("waf: {mode: enforce, threshold: {request: 1000}}\n", "finds only 0 of 8"),
