@@ -165,8 +165,9 @@ void node_start_again(struct timer *t);
 void workers_watch(struct timer *t);
 /* Of child->orphaned: has a sibling accept for its slot. */
 void worker_adopt(struct timer *t);
-/* It has died; soon somebody else must accept for it, and for those for whom it did. */
-void worker_is_gone(struct child *worker);
+/* It has died; soon somebody else must accept for it, and for those for whom it did.  Where it crashed, the request
+ * that it was working on is remembered. */
+void worker_is_gone(struct child *worker, int status);
 /* It serves again. */
 void worker_is_back(struct child *worker);
 

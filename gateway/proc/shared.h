@@ -17,12 +17,14 @@ enum { SHARED_WORKERS = 64 };
 
 struct shared_cell {
 	_Atomic int64_t beat_us; /* monotonic, of the last turn; 0 until it serves */
-	char pad[56];
+	_Atomic uint64_t handling; /* the request at work: quarantine.h */
+	char pad[48];
 };
 
 struct shared {
 	struct tls_ticket_keys tickets;
 	struct hash_seed guard_seed;
+	struct proxy_quarantine quarantine;
 	struct shared_cell cells[SHARED_WORKERS];
 	struct proxy_guard guards[]; /* one per worker */
 };

@@ -286,7 +286,7 @@ static void ended(struct node *n, struct child *c, int status)
 	node_count_restart(c);
 	if (c->role == ROLE_WORKER) {
 		reload_worker(n, c, NULL);
-		worker_is_gone(c);
+		worker_is_gone(c, status);
 		snprintf(slot, sizeof slot, " %u", c->slot);
 	}
 	log_error("the %s%s %s %d; it is started again in %lld ms", role_names[c->role], slot,

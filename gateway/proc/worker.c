@@ -316,6 +316,8 @@ static bool begin(unsigned workers)
 						 .workers = workers,
 						 .guards = w.shared->guards,
 						 .guard_seed = w.shared->guard_seed,
+						 .handling = &w.shared->cells[w.slot].handling,
+						 .quarantine = &w.shared->quarantine,
 						 .filters = filters});
 	w.plan = (struct prepared_plan){
 		.proxy = w.proxy, .words = words_at(words, words_size), .helpers = &w.helpers, .worker = w.slot};

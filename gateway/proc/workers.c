@@ -1,11 +1,13 @@
 /* workers.c -- looking after the workers: who hangs, and who accepts for one that is not there. */
 #include <signal.h>
 #include <stdio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "gateway/base/log.h"
 #include "gateway/proc/node.h"
 #include "gateway/proc/notify.h"
+#include "gateway/proxy/quarantine.h"
 
 enum { WATCHDOG_MS = 250, SILENT_US = 2000000, ADOPT_MS = 200 };
 
@@ -99,10 +101,54 @@ void worker_is_back(struct child *c)
 	c->adopter = NULL;
 }
 
+/* ---- Requests that kill ---- */
+
+enum { SUSPECTS = 32, KILLS = 3 };
+
+/* A signal that the process brought upon itself. */
+static bool crashed(int status)
+{
+	static const int own[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP};
+
+	for (unsigned i = 0; i < sizeof own / sizeof *own; i++)
+		if (WIFSIGNALED(status) && WTERMSIG(status) == own[i])
+			return true;
+	return false;
+}
+
+/* Three workers dead over the same request are no accident. */
+static void remember(struct node *n, struct child *dead, int status)
+{
+	static struct {
+		uint64_t print;
+		unsigned kills;
+	} suspects[SUSPECTS];
+	static unsigned next;
+	uint64_t print = n->shared->cells[dead->slot].handling;
+	unsigned i = 0;
+
+	if (!crashed(status) || !print)
+		return;
+	while (i < SUSPECTS && suspects[i].print != print)
+		i++;
+	if (i == SUSPECTS) {
+		i = next++ % SUSPECTS;
+		suspects[i].print = print;
+		suspects[i].kills = 0;
+	}
+	if (++suspects[i].kills < KILLS)
+		return;
+	suspects[i].kills = 0;
+	quarantine_add(&n->shared->quarantine, print, loop_us(n->loop));
+	log_error("one and the same request was at work when %d workers died: it is refused for ten minutes", KILLS);
+}
+
 /* A worker has died: who accepts for it, and for those for whom it did? */
-void worker_is_gone(struct child *dead)
+void worker_is_gone(struct child *dead, int status)
 {
 	struct node *n = dead->node;
+
+	remember(n, dead, status);
 
 	timer_start(n->loop, &dead->orphaned, ADOPT_MS);
 	for (unsigned i = 0; i < n->workers; i++)

@@ -74,6 +74,7 @@ struct exchange {
 	bool peer_trusted;
 	struct slice trace;        /* id of the trace it belongs to, 32 digits; empty: of none */
 	enum exchange_state state;
+	uint64_t print;            /* of the request's head: quarantine.h; 0: none */
 
 	struct spool spool;
 	bool holding;              /* the body goes to the spool */

@@ -11,6 +11,7 @@
 #include "gateway/proxy/front_parts.h"
 #include "gateway/proxy/generation.h"
 #include "gateway/proxy/guard.h"
+#include "gateway/proxy/quarantine.h"
 
 enum {
 	READ_HEAD = 4096,
@@ -316,6 +317,7 @@ static void go(struct front *f)
 {
 	unsigned steps = 0;
 
+	quarantine_mark(f->proxy, f->print);
 	if (f->phase != FRONT_HANDSHAKING && f->phase != FRONT_CLOSED && f->sock.writable)
 		front_flush(f);
 	while (!f->broken && steps < TURN_STEPS && step(f))

@@ -39,6 +39,7 @@ struct front {
 	int64_t came_us;
 	bool spoken; /* the client has sent its first byte */
 	uint32_t requests, drained;
+	uint64_t print; /* of the request in progress: quarantine.h */
 	struct h1_scan scan;
 
 	/* Content of the request in progress */

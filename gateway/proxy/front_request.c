@@ -1,5 +1,6 @@
 /* front_request.c -- HTTP/1.1 from clients: heads and content of requests. */
 #include "gateway/proxy/front_parts.h"
+#include "gateway/proxy/quarantine.h"
 
 /* ---- Heads ---- */
 
@@ -74,6 +75,15 @@ static void start_request(struct front *f, struct slice head)
 
 	if (!x)
 		return;
+	x->print = f->print = quarantine_print(f->proxy, head);
+	quarantine_mark(f->proxy, f->print);
+	if (quarantine_has(f->proxy, f->print)) {
+		buf_eat(&f->in, (uint32_t)head.len);
+		f->body = HTTP_BODY_CLOSE;
+		f->body_over = false;
+		exchange_refuse(x, REASON_QUARANTINED, 0, "the same request has killed workers");
+		return;
+	}
 	status = h1_request(&x->arena, head, &limits, f->serve == CONFIG_HTTPS, &x->req, &why);
 	buf_eat(&f->in, (uint32_t)head.len);
 	if (status) {

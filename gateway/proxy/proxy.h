@@ -15,6 +15,16 @@ struct proxy_guard {
 	_Atomic uint16_t open[PROXY_ADDRESS_CELLS];
 };
 
+/* Requests that killed workers (quarantine.h); the supervisor writes. */
+enum { PROXY_QUARANTINED = 32 };
+struct proxy_quarantine {
+	_Atomic unsigned used;
+	struct {
+		_Atomic uint64_t print;
+		_Atomic int64_t until_us; /* monotonic */
+	} at[PROXY_QUARANTINED];
+};
+
 /* Health of a server, as one worker sees it. */
 struct proxy_server {
 	const struct config_server *config;
@@ -47,6 +57,8 @@ struct proxy_plan {
 	unsigned worker, workers;
 	struct proxy_guard *guards; /* one per worker */
 	struct hash_seed guard_seed; /* the same in all workers */
+	_Atomic uint64_t *handling; /* the request at work, for who looks when this worker is dead; NULL: nobody */
+	const struct proxy_quarantine *quarantine; /* NULL: none */
 	const struct filter *const *filters;
 };
 

@@ -13,6 +13,7 @@
 #include "gateway/http/h1.h"
 #include "gateway/proxy/identity.h"
 #include "gateway/proxy/pick.h"
+#include "gateway/proxy/quarantine.h"
 #include "gateway/proxy/sock.h"
 
 enum {
@@ -618,6 +619,7 @@ static void ready(struct watch *w, unsigned what)
 	struct upstream *u = LIST_OF(w, struct upstream, sock.watch);
 
 	sock_marks(&u->sock, what);
+	quarantine_mark(u->proxy, u->x ? u->x->print : 0);
 	switch (u->state) {
 	case CONNECTING:
 		if (what & (LOOP_WRITE | LOOP_HANGUP))

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from rig_client import Closed, request
-from rig_gateway import Gateway, check, processes_under, status_of
+from rig_gateway import SANITIZED, Gateway, check, processes_under, status_of
 from rig_origin import page
 
 WAF = {"shop": "policy: shop\nwaf: {mode: enforce}\n"}
@@ -67,6 +67,29 @@ def test_new_connections_do_not_hang_while_a_worker_is_replaced(gateway, origin)
             failed += 1
         time.sleep(0.02)
     assert failed <= 2
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer takes the signal for a fault of its own")
+def test_a_request_that_kills_three_workers_is_not_looked_at_again(gateway, origin):
+    g = gateway(origin=origin)
+    origin.answers["/deadly"] = ["hang"]
+    deadly = request("/deadly", "shop.example.com", "X-Bomb: 1")
+    for _ in range(3):
+        serves(g, 10)
+        with g.client() as c:
+            c.send(deadly)
+            end = time.monotonic() + 5
+            while not any(r.path == "/deadly" for r in origin.requests) and time.monotonic() < end:
+                time.sleep(0.01)
+            origin.forget()
+            os.kill(g.role("role-worker")[0], signal.SIGSEGV)
+            assert c.closed()
+    serves(g, 10)
+    refused = g.ask(deadly)
+    assert refused.status == 503 and g.log(1)[-1]["reason"] == "quarantined"
+    assert not origin.targets().count("/deadly")
+    assert g.get("/").status == 200
+    assert "refused for ten minutes" in g.stderr()
 
 
 @pytest.mark.timing
