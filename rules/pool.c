@@ -12,6 +12,7 @@
 
 /* Bytes of body that still count as a small page: inspecting them costs little more than a page. */
 enum {
+	LANE_TURN = 256,   /* answers of one lane before others have their turn */
 	POOL_SMALL = 4096,
 	POOL_SMALL_ANSWER = WAF_INLINE, /* an answer's content is one text, not a thousand arguments */
 };
@@ -26,7 +27,9 @@ struct lane {
 	struct pool *pool;
 	struct list waiting;
 	bool full;  /* the socket said EAGAIN; it will say when there is room */
-	bool ended; /* nobody holds the far end any more */
+	bool gone;  /* nobody holds the far end any more, */
+	bool ended; /* and all that was sent from there has been read */
+	struct task more;
 };
 
 struct pool {
@@ -222,6 +225,7 @@ static void end_lane(struct pool *p, struct lane *lane)
 	unsigned number = (unsigned)(lane - p->lanes);
 
 	lane->ended = true;
+	task_stop(&lane->more);
 	watch_remove(&lane->watch);
 	for (unsigned i = 0; i < WAF_OUTSTANDING; i++)
 		if (p->slots[i].ask && p->slots[i].ask->lane == number)
@@ -230,23 +234,32 @@ static void end_lane(struct pool *p, struct lane *lane)
 		answer_ourselves(p, LIST_OF(lane->waiting.next, struct pool_ask, link), WAF_LOST);
 }
 
-/* A datagram of nothing and the end of the line both read as 0 bytes; `gone` tells them apart. */
-static void read_lane(struct pool *p, struct lane *lane, bool gone)
+/* A datagram of nothing and the end of the line both read as 0 bytes; lane->gone tells them apart. */
+static void read_lane(struct pool *p, struct lane *lane)
 {
-	for (;;) {
+	for (unsigned i = 0; i < LANE_TURN; i++) {
 		ssize_t n = recv(lane->watch.fd, p->in, WAF_MESSAGE, MSG_DONTWAIT | MSG_TRUNC);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 			return;
-		if (n < 0 || (n == 0 && gone)) {
+		if (n < 0 || (n == 0 && lane->gone)) {
 			end_lane(p, lane);
 			return;
 		}
 		if (n <= WAF_MESSAGE)
 			take_answer(p, slice_make(p->in, (size_t)n));
 	}
+	/* An inspector that was taken over could write as fast as we read. */
+	task_start(p->loop, &lane->more);
+}
+
+static void read_more(struct task *t)
+{
+	struct lane *lane = LIST_OF(t, struct lane, more);
+
+	read_lane(lane->pool, lane);
 }
 
 static void ready(struct watch *w, unsigned what)
@@ -256,8 +269,9 @@ static void ready(struct watch *w, unsigned what)
 
 	if (what & LOOP_WRITE)
 		lane->full = false;
+	lane->gone = lane->gone || what & (LOOP_HANGUP | LOOP_PEER_CLOSED);
 	if (what & LOOP_READ)
-		read_lane(p, lane, what & (LOOP_HANGUP | LOOP_PEER_CLOSED));
+		read_lane(p, lane);
 	drain(p);
 }
 
@@ -381,6 +395,7 @@ struct pool *pool_new(struct loop *l, const struct pool_plan *plan)
 	for (unsigned i = 0; i < WAF_LANES; i++) {
 		p->lanes[i].pool = p;
 		list_init(&p->lanes[i].waiting);
+		task_init(&p->lanes[i].more, read_more);
 		if (!p->in || !watch_add(l, &p->lanes[i].watch, plan->lanes[i], ready)) {
 			pool_free(p);
 			return NULL;
@@ -395,9 +410,12 @@ void pool_free(struct pool *p)
 		return;
 	timer_stop(&p->expiry);
 	task_stop(&p->drain);
-	for (unsigned i = 0; i < WAF_LANES; i++)
+	for (unsigned i = 0; i < WAF_LANES; i++) {
+		if (p->lanes[i].more.run)
+			task_stop(&p->lanes[i].more);
 		if (p->lanes[i].watch.loop)
 			watch_remove(&p->lanes[i].watch);
+	}
 	free(p->in);
 	free(p);
 }

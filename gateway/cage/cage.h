@@ -37,7 +37,7 @@ void cage_leave_open(bool open);
 enum cage_ending {
 	CAGE_NOT_CLAIMED, /* the role needs this call */
 	CAGE_REFUSED,     /* EPERM or EACCES */
-	CAGE_NOT_THERE,   /* ENOSYS */
+	CAGE_NOT_THERE,   /* ENOSYS, EAFNOSUPPORT */
 	CAGE_KILLED,
 	CAGE_PASSED,      /* it went through: the cage does not hold */
 	CAGE_NOT_CLOSED,  /* there was no cage to try it in; the log says why */

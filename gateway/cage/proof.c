@@ -217,7 +217,8 @@ static long attempt(const struct probe *p)
 
 static enum cage_ending ending(long returned)
 {
-	if (returned < 0 && errno == ENOSYS)
+	/* A service manager that restricts address families says the latter. */
+	if (returned < 0 && (errno == ENOSYS || errno == EAFNOSUPPORT))
 		return CAGE_NOT_THERE;
 	return returned < 0 && (errno == EPERM || errno == EACCES) ? CAGE_REFUSED : CAGE_PASSED;
 }

@@ -187,7 +187,7 @@ bool reload_child_ended(struct node *n, pid_t pid, int status);
 void reload_worker(struct node *n, struct child *worker, const struct control_message *m);
 /* The zygote of its new rules: READY (why NULL), or what is wrong. */
 void reload_rules(struct node *n, struct queue *q, const char *why);
-/* The queue of new rules whose zygote is loading them; NULL: none. */
+/* The queue of new rules that are not in force yet; NULL: none. */
 struct queue *reload_queue(const struct node *n);
 /* The gateway stops. */
 void reload_cancel(struct node *n);

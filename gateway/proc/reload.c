@@ -112,8 +112,9 @@ static void order(struct reload *r, enum control_order what)
 	const struct control_message m = {.what = (char)what};
 	struct node *n = r->node;
 
+	/* Who is still starting is about to serve with the one in force. */
 	for (unsigned i = 0; i < n->workers; i++)
-		if (n->worker[i].pid && n->worker[i].report.fd >= 0)
+		if (n->worker[i].ready && n->worker[i].report.fd >= 0)
 			control_send(n->worker[i].report.fd, &m, NULL, 0);
 }
 
@@ -121,7 +122,7 @@ static void refuse(struct reload *r)
 {
 	if (r->step == PREPARING || r->step == TRYING)
 		order(r, CONTROL_FORGET);
-	if (r->step == LOADING && r->loader)
+	if (r->step == LOADING && r->loader > 0)
 		kill(r->loader, SIGKILL);
 	drop_next(r);
 	metric_count(METRIC_RELOADS_REFUSED);
@@ -136,10 +137,15 @@ static void out_of_time(struct timer *t)
 					    "workers were preparing", "the protection was being tried", "workers were changing over"};
 
 	tell(r, "error: no end after %d s, while %s", DEADLINE_MS / 1000, doing[r->step]);
-	if (r->step == COMMITTING)
-		end(r); /* it is in force; who has not said so is replaced */
-	else
+	if (r->step != COMMITTING) {
 		refuse(r);
+		return;
+	}
+	/* It is in force; who has not said so comes back with it. */
+	for (unsigned i = 0; i < r->node->workers; i++)
+		if (r->waits[i] && r->node->worker[i].pid)
+			kill(r->node->worker[i].pid, SIGKILL);
+	end(r);
 }
 
 /* ---- Step by step ---- */
@@ -209,25 +215,26 @@ static void prepare(struct reload *r)
 		}
 }
 
-void reload_rules(struct node *n, struct queue *q, const char *why)
-{
-	struct reload *r = n->reload;
-
-	if (!r || r->step != RULES || r->next->queue != q)
-		return;
-	if (!why) {
-		prepare(r);
-		return;
-	}
-	tell(r, "error: the rules cannot be loaded: %s", why);
-	refuse(r);
-}
-
 struct queue *reload_queue(const struct node *n)
 {
 	const struct reload *r = n->reload;
 
-	return r && r->step == RULES ? r->next->queue : NULL;
+	return r && r->next && r->next->queue && r->next->queue != n->now->queue ? r->next->queue : NULL;
+}
+
+void reload_rules(struct node *n, struct queue *q, const char *why)
+{
+	struct reload *r = n->reload;
+
+	if (!r || q != reload_queue(n))
+		return;
+	if (!why) {
+		if (r->step == RULES)
+			prepare(r);
+		return;
+	}
+	tell(r, "error: the rules cannot be loaded: %s", why);
+	refuse(r);
 }
 
 /* What the supervisor decided when it started cannot change without that. */
@@ -400,5 +407,8 @@ void reload_cancel(struct node *n)
 		return;
 	n->reload_again = false;
 	tell(n->reload, "error: the gateway is stopping");
-	refuse(n->reload);
+	if (n->reload->step == COMMITTING)
+		end(n->reload);
+	else
+		refuse(n->reload);
 }

@@ -316,12 +316,12 @@ static bool zygote_left(struct node *n, pid_t pid)
 	}
 	if (!next || next->zygote.pid != pid)
 		return false;
+	next->held++; /* until it is tidied up here, whatever the reload makes of it */
 	if (next->zygote.report.loop)
 		zygote_said(&next->zygote.report, LOOP_READ);
-	if (reload_queue(n) == next) {
-		child_ended(&next->zygote);
-		reload_rules(n, next, "the zygote died");
-	}
+	child_ended(&next->zygote);
+	reload_rules(n, next, "the zygote died");
+	queue_drop(n, next);
 	return true;
 }
 

@@ -241,7 +241,9 @@ static void obey(const struct control_message *m, const int *fds, unsigned fds_n
 		commit();
 		break;
 	case CONTROL_FORGET:
-		forget();
+		/* What a worker begins with is in force: that is not meant. */
+		if (w.current)
+			forget();
 		break;
 	case CONTROL_ADOPT:
 		proxy_adopt(w.proxy, m->slot, fds, fds_n);

@@ -58,6 +58,9 @@ static void let_go(struct exchange *x)
 		upstream_abandon(x->upstream);
 	x->upstream = NULL;
 	x->front = NULL;
+	/* Nobody walks on for a client that is gone; what only the record waits for still comes. */
+	if (x->chain.filters)
+		chain_stop(&x->chain);
 	if (x->chain.filters && x->chain.background) {
 		budget_move(&x->budget, &x->proxy->memory);
 		x->chain.settled = settled;

@@ -221,6 +221,33 @@ def test_rules_that_do_not_load_change_nothing(gateway, origin):
     assert g.get(ATTACK).status == 403 and g.get("/").status == 200
 
 
+@pytest.mark.parametrize("rules", ["fine", "broken"])
+def test_a_zygote_that_dies_before_the_commit_changes_nothing(gateway, origin, rules):
+    """And the gateway still stops: nobody waits for one that is reaped already."""
+    g = gateway("rulesets: {crs: {path: /usr/share/modsecurity-crs, before: ['$dir/own.conf']}}", origin=origin,
+                policies={"shop": policy()}, files={"own.conf": "# none\n"})
+    before, worker = zygotes(g), g.role("role-worker")[0]
+    write(g, "SecAction \"id:1000001,phase:1,pass\"\n" if rules == "fine" else "SecRul nonsense\n", "own.conf")
+    said = []
+    # While the worker stands still nothing is prepared; while the supervisor does, the broken one ends unseen.
+    still = worker if rules == "fine" else g.process.pid
+    reloading = threading.Thread(target=lambda: said.append(reload(g)))
+    reloading.start()
+    end = time.monotonic() + 10
+    while not zygotes(g) - before and time.monotonic() < end:
+        time.sleep(0.001)
+    os.kill(still, signal.SIGSTOP)
+    time.sleep(0.8)
+    for pid in zygotes(g) - before:
+        os.kill(pid, signal.SIGKILL)
+    g.process.send_signal(signal.SIGHUP)
+    os.kill(still, signal.SIGCONT)
+    reloading.join()
+    assert said[0][0] == 1 and "goes on" in said[0][1], said
+    assert g.get(ATTACK).status == 403 and g.get("/").status == 200
+    g.stop()
+
+
 def test_without_a_gateway_there_is_an_answer(folder):
     (folder / "portcullis.yaml").write_text("")
     done = subprocess.run([PROGRAM, "reload", "-c", folder / "portcullis.yaml"], capture_output=True, text=True)

@@ -3,6 +3,8 @@ import gzip
 import itertools
 import os
 import signal
+import socket
+import struct
 import threading
 import time
 
@@ -470,3 +472,21 @@ def test_memory_stays_flat(gateway, origin):
     before = worker_kib()
     some(300)
     assert worker_kib() < before + 8192
+
+
+@pytest.mark.slow
+def test_clients_that_leave_while_both_questions_are_open_harm_nobody(gateway, origin):
+    g = gateway("processes: {workers: 1, inspectors: 4}\nwaf: {run: 5s}\nlogs: {requests: '$dir/requests.log', errors: stderr}",
+                origin=origin, policies={"shop": "policy: shop\nwaf: {mode: detect, responses: {mode: enforce, body: true}}\n"})
+    origin.answers["/p"] = [page(b"<li>an item of a catalogue of garden chairs</li>\n" * 8000, "200 OK", "Content-Type: text/html")]
+    form = "&".join("a%d=select+union+foo+bar+%s" % (i, "x" * 60) for i in range(400)).encode()
+    message = request("/p", "shop.example.com", "Content-Type: application/x-www-form-urlencoded", method="POST", body=form)
+    worker = g.role("role-worker")
+    for i in range(80):
+        c = g.client()
+        c.send(message)
+        time.sleep(0.002 + i % 40 * 0.004)
+        c.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        c.close()
+    assert g.get("/").status == 200
+    assert g.role("role-worker") == worker, g.stderr()
