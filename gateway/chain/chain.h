@@ -62,8 +62,6 @@ struct held {
 
 /* ---- What the filters of one request share ---- */
 
-enum { FACTS_SANS = 8 };
-
 struct facts {
 	struct addr client;        /* after trusted hops */
 	uint16_t client_port;
