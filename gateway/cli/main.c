@@ -39,7 +39,8 @@ void cli_print_usage(const char *command, FILE *out)
 	for (unsigned i = 0; i < COMMANDS; i++) {
 		if (!is_named(&commands[i], command))
 			continue;
-		fprintf(out, "%s portcullis %s %s\n", lead, commands[i].name, commands[i].arguments);
+		fprintf(out, "%s portcullis %s%s%s\n", lead, commands[i].name, *commands[i].arguments ? " " : "",
+			commands[i].arguments);
 		lead = "      ";
 	}
 }
@@ -91,7 +92,8 @@ static int help(FILE *out)
 {
 	fputs("portcullis: an internet-facing security gateway\n\n", out);
 	for (unsigned i = 0; i < COMMANDS; i++)
-		fprintf(out, "  portcullis %s %s\n        %s\n", commands[i].name, commands[i].arguments, commands[i].does);
+		fprintf(out, "  portcullis %s%s%s\n        %s\n", commands[i].name, *commands[i].arguments ? " " : "",
+			commands[i].arguments, commands[i].does);
 	fputs("  portcullis --version\n\nFILE is " CLI_CONFIG " if left out.\n", out);
 	return out == stdout ? CLI_YES : CLI_USAGE;
 }

@@ -18,7 +18,7 @@ struct proxy_guard {
 /* Requests that killed workers (quarantine.h); the supervisor writes. */
 enum { PROXY_QUARANTINED = 32 };
 struct proxy_quarantine {
-	_Atomic unsigned used;
+	_Atomic unsigned added; /* since the start */
 	struct {
 		_Atomic uint64_t print;
 		_Atomic int64_t until_us; /* monotonic */

@@ -21,23 +21,21 @@ void quarantine_mark(struct proxy *p, uint64_t print)
 bool quarantine_has(const struct proxy *p, uint64_t print)
 {
 	const struct proxy_quarantine *q = p->plan.quarantine;
+	unsigned n = q ? atomic_load_explicit(&q->added, memory_order_relaxed) : 0;
 
-	for (unsigned i = 0; q && i < atomic_load_explicit(&q->used, memory_order_relaxed); i++)
+	for (unsigned i = 0; i < n && i < PROXY_QUARANTINED; i++)
 		if (atomic_load_explicit(&q->at[i].print, memory_order_relaxed) == print &&
 		    atomic_load_explicit(&q->at[i].until_us, memory_order_relaxed) > loop_us(p->loop))
 			return true;
 	return false;
 }
 
+/* All stay equally long: the oldest is the one that ends first. */
 void quarantine_add(struct proxy_quarantine *q, uint64_t print, int64_t now_us)
 {
-	unsigned used = atomic_load(&q->used), place = used < PROXY_QUARANTINED ? used : 0;
+	unsigned place = atomic_load(&q->added) % PROXY_QUARANTINED;
 
-	for (unsigned i = 0; i < used; i++)
-		if (atomic_load(&q->at[i].until_us) < atomic_load(&q->at[place % used].until_us) && place < used)
-			place = i;
 	atomic_store(&q->at[place].print, print);
 	atomic_store(&q->at[place].until_us, now_us + TERM_US);
-	if (place == used)
-		atomic_store(&q->used, used + 1);
+	atomic_fetch_add(&q->added, 1);
 }
