@@ -1,4 +1,4 @@
-/* filter_parts.h -- shared by the two files of the WAF's filter; nobody else includes it. */
+/* filter_parts.h -- shared by the files of the WAF's filter; nobody else includes it. */
 #ifndef PORTCULLIS_RULES_FILTER_PARTS_H
 #define PORTCULLIS_RULES_FILTER_PARTS_H
 
@@ -32,19 +32,32 @@ struct rules_state {
 	unsigned request_hits;    /* of facts->waf_hits: the request's own, which come first */
 };
 
-/* ---- filter.c ---- */
+static inline const struct rules_config *conf_of(const struct visit *v)
+{
+	return v->conf;
+}
+
+/* ---- question.c ---- */
 
 /* Ask about the request, or about its answer, with what is held of its content (NULL: none).  `next` reads
  * what comes back, where somebody waits for it. */
 struct verdict question_ask(struct visit *v, bool answering, const struct held *held, step_fn *next);
 /* True: there is no verdict of the rules, and *out is what that means. */
 bool question_failed(const struct visit *v, const struct asked *q, struct verdict *out);
+/* There will be no verdict: the policy's failure direction decides. */
+struct verdict question_unsure(const struct visit *v, bool answering, enum reason reason);
 /* Something passes that the rules did not see: of the request, or of its answer. */
 void question_uninspected(const struct visit *v, bool answering);
-/* The gravest hit from number `from` on. */
-void note_worst(struct visit *v, unsigned from);
 /* Must traffic of that mode wait for the verdict? */
 bool question_waits(const struct visit *v, enum policy_mode mode);
+
+/* Cancel it if it is pending, and free it. */
+void question_forget(struct asked **at);
+
+/* ---- filter.c ---- */
+
+/* The gravest hit from number `from` on. */
+void note_worst(struct visit *v, unsigned from);
 
 /* ---- filter_answer.c ---- */
 
