@@ -402,8 +402,10 @@ static bool load(struct node *n)
 		return false;
 	release_init(n, n->now);
 	pid = release_load(n, n->now, STDERR_FILENO);
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+	if (pid < 0 || waitpid(pid, &status, 0) != pid) {
+		fprintf(stderr, "portcullis: the loader cannot be started: %s\n", strerror(errno));
 		return false;
+	}
 	if (WIFSIGNALED(status))
 		fprintf(stderr, "portcullis: the loader was ended by signal %d\n", WTERMSIG(status));
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
