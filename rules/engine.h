@@ -24,6 +24,9 @@ struct engine {
 	struct hash_seed seed; /* of body_check */
 };
 
+/* Load the rule sets of `bundle` (bundle.h) with the bounds of e->plan, which names them in the same order; the
+ * bundle is not needed afterwards.  False after writing "FILE:LINE: reason" into `why`. */
+bool engine_load(struct engine *e, struct slice bundle, char *why, size_t room);
 /* Fork the inspectors, write READY to `ready` (and close it), watch them until SIGTERM.  The exit status. */
 int zygote_run(struct engine *e, int ready);
 /* Serve the lanes, in a process of its own.  The exit status: 0 when it should be replaced in peace. */

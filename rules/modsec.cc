@@ -14,9 +14,6 @@
 #include <string>
 #include <vector>
 
-#include <dirent.h>
-#include <unistd.h>
-
 #include <modsecurity/modsecurity.h>
 #include <modsecurity/rule_message.h>
 #include <modsecurity/rule_with_actions.h>
@@ -42,7 +39,7 @@ struct slice slice_from(const std::string &s)
 
 /* ---- Loading ---- */
 
-std::string settings(const modsec_ruleset &set, const std::string &unicode_map)
+std::string settings(const modsec_ruleset &set)
 {
 	std::string s;
 	const std::string body = std::to_string(set.body_max), arguments = std::to_string(set.arguments);
@@ -54,8 +51,8 @@ std::string settings(const modsec_ruleset &set, const std::string &unicode_map)
 	s += "SecRequestBodyJsonDepthLimit " + std::to_string(set.json_depth) + "\n";
 	/* One more than allowed is kept, so that 200007 sees it. */
 	s += "SecArgumentsLimit " + std::to_string(set.arguments + 1) + "\n";
-	if (!unicode_map.empty())
-		s += "SecUnicodeMapFile " + unicode_map + " 20127\n";
+	if (set.unicode_map)
+		s += std::string("SecUnicodeMapFile ") + set.unicode_map + " 20127\n";
 	s += R"(SecRule REQUEST_HEADERS:Content-Type "@rx ^(?:application/(?:[^/+;\s]+\+)?|text/)xml" "id:200000,phase:1,pass,nolog,t:none,t:lowercase,ctl:requestBodyProcessor=XML")"
 	     "\n";
 	s += R"(SecRule REQUEST_HEADERS:Content-Type "@rx ^application/json" "id:200001,phase:1,pass,nolog,t:none,t:lowercase,ctl:requestBodyProcessor=JSON")"
@@ -108,73 +105,17 @@ std::string place(const std::string &error, const std::string &file)
 	return out;
 }
 
-bool readable(const std::string &path)
-{
-	return access(path.c_str(), R_OK) == 0;
-}
-
-std::string first_readable(const std::vector<std::string> &paths)
-{
-	const auto at = std::find_if(paths.begin(), paths.end(), readable);
-
-	return at == paths.end() ? std::string() : *at;
-}
-
-/* *.conf of a directory in the order of their names. */
-std::vector<std::string> rule_files(const std::string &directory)
-{
-	std::vector<std::string> files;
-	DIR *d = opendir(directory.c_str());
-
-	if (!d)
-		return files;
-	while (const struct dirent *e = readdir(d)) {
-		const std::string name = e->d_name;
-
-		if (name.size() > 5 && name[0] != '.' && name.compare(name.size() - 5, 5, ".conf") == 0)
-			files.push_back(directory + "/" + name);
-	}
-	closedir(d);
-	std::sort(files.begin(), files.end());
-	return files;
-}
-
-std::string folder(const std::string &path)
-{
-	return path.substr(0, path.rfind('/') + 1);
-}
-
 class Loader {
 public:
 	Loader(const modsec_ruleset &set) : set_(set), rules_(new RulesSet()) {}
 
 	bool load()
 	{
-		const std::string path = set_.path;
-		std::vector<std::string> files = rule_files(path + "/rules");
-
-		if (files.empty())
-			files = rule_files(path);
-		if (files.empty())
-			return wrong(path + ": no *.conf here; name a directory that holds a rule set");
-		const std::string setup = find_setup(path);
-		const bool crs = std::any_of(files.begin(), files.end(),
-					     [](const std::string &f) { return f.find("/REQUEST-901-") != std::string::npos; });
-
-		if (setup.empty() && crs)
-			return wrong(path + ": the Core Rule Set needs its crs-setup.conf; name it as `setup`");
-		if (!add_text(settings(set_, find_unicode_map(path)), "(engine settings)"))
+		if (!add(settings(set_), "(engine settings)"))
 			return false;
-		if (!setup.empty() && !add_setup(setup))
-			return false;
-		for (const char *const *f = set_.before; f && *f; f++)
-			if (!add_file(*f))
+		for (unsigned i = 0; i < set_.texts_n; i++)
+			if (!add_text(set_.texts[i]))
 				return false;
-		for (const std::string &f : files)
-			if (f != setup && !add_file(f))
-				return false;
-		if (!setup.empty() && readable(folder(setup) + after_crs) && !add_file(folder(setup) + after_crs))
-			return false;
 		give_answers_whole();
 		return true;
 	}
@@ -184,32 +125,6 @@ public:
 	unsigned loaded() const { return loaded_; }
 
 private:
-	/* Where Debian's package puts what an administrator adds; its own loader includes them too. */
-	static constexpr const char *before_crs = "REQUEST-900-EXCLUSION-RULES-BEFORE-CRS.conf";
-	static constexpr const char *after_crs = "RESPONSE-999-EXCLUSION-RULES-AFTER-CRS.conf";
-
-	bool wrong(const std::string &reason)
-	{
-		why_ = reason;
-		return false;
-	}
-
-	std::string find_setup(const std::string &path) const
-	{
-		if (set_.setup)
-			return set_.setup;
-		return first_readable({path + "/crs-setup.conf", path + "/../crs-setup.conf",
-				       path == "/usr/share/modsecurity-crs" ? "/etc/modsecurity/crs/crs-setup.conf" : "",
-				       path + "/crs-setup.conf.example"});
-	}
-
-	/* Best-fit letters of code page 20127 for %uXXXX; without the file only the low byte counts. */
-	static std::string find_unicode_map(const std::string &path)
-	{
-		return first_readable({path + "/unicode.mapping", "/etc/modsecurity/unicode.mapping",
-				       "/usr/share/modsecurity/unicode.mapping", "/etc/nginx/unicode.mapping"});
-	}
-
 	/* Which answers are inspected, and how much of them, is policy's: what it hands over is looked at. */
 	void give_answers_whole()
 	{
@@ -220,25 +135,20 @@ private:
 
 	/* Paranoia and thresholds are policy's: the example entries that set them, if somebody woke
 	 * them in the setup, must not overrule it. */
-	bool add_setup(const std::string &setup)
+	bool add_text(const modsec_text &t)
 	{
-		if (!add_file(setup) || !add_text("SecRuleRemoveById 900000 900001 900110\n", "(engine settings)"))
+		return add(t.text, t.name) &&
+		       (!t.setup || add("SecRuleRemoveById 900000 900001 900110\n", "(engine settings)"));
+	}
+
+	bool add(const std::string &rules, const std::string &name)
+	{
+		const int n = rules_->load(rules.c_str(), name);
+
+		if (n < 0) {
+			why_ = place(rules_->getParserError(), name);
 			return false;
-		return !readable(folder(setup) + before_crs) || add_file(folder(setup) + before_crs);
-	}
-
-	bool add_text(const std::string &rules, const std::string &name) { return added(rules_->load(rules.c_str(), name), name); }
-	bool add_file(const std::string &file)
-	{
-		if (!readable(file))
-			return wrong(file + ": cannot be read");
-		return added(rules_->loadFromUri(file.c_str()), file);
-	}
-
-	bool added(int n, const std::string &file)
-	{
-		if (n < 0)
-			return wrong(place(rules_->getParserError(), file));
+		}
 		loaded_ += static_cast<unsigned>(n);
 		return true;
 	}

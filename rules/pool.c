@@ -26,6 +26,8 @@ struct lane {
 	struct watch watch;
 	struct pool *pool;
 	struct list waiting;
+	unsigned out, waiting_n; /* jobs; never more than `most` and `waiting_max`: */
+	unsigned most, waiting_max; /* of large ones half as many as of all, so that they leave room for pages */
 	bool full;  /* the socket said EAGAIN; it will say when there is room */
 	bool gone;  /* nobody holds the far end any more, */
 	bool ended; /* and all that was sent from there has been read */
@@ -55,19 +57,33 @@ static _Atomic uint64_t *wanted(struct pool *p, uint32_t slot)
 static void free_slot(struct pool *p, struct pool_ask *q)
 {
 	atomic_store(wanted(p, q->slot), 0);
+	p->lanes[q->lane].out--;
 	p->slots[q->slot].ask = NULL;
 	p->free_slots[p->free_n++] = (uint8_t)q->slot;
 	q->out = false;
 }
 
+static void begin_waiting(struct pool *p, struct pool_ask *q)
+{
+	list_push_last(&p->lanes[q->lane].waiting, &q->link);
+	p->lanes[q->lane].waiting_n++;
+	p->waiting_n++;
+	q->waiting = true;
+}
+
+static void end_waiting(struct pool *p, struct pool_ask *q)
+{
+	list_remove(&q->link);
+	p->lanes[q->lane].waiting_n--;
+	p->waiting_n--;
+	q->waiting = false;
+}
+
 /* The asker's again, before it is told. */
 static void forget(struct pool *p, struct pool_ask *q)
 {
-	if (q->waiting) {
-		list_remove(&q->link);
-		q->waiting = false;
-		p->waiting_n--;
-	}
+	if (q->waiting)
+		end_waiting(p, q);
 	if (q->out)
 		free_slot(p, q);
 	buf_done(&q->message);
@@ -118,6 +134,7 @@ static enum sent put_out(struct pool *p, struct pool_ask *q, int fd)
 	q->slot = p->free_slots[--p->free_n];
 	waf_set_slot(q->message.at + q->message.start, q->slot);
 	q->out = true;
+	p->lanes[q->lane].out++;
 	p->slots[q->slot] = (struct slot){q, q->token};
 	atomic_store(wanted(p, q->slot), q->token);
 	how = send_job(q, fd);
@@ -128,13 +145,19 @@ static enum sent put_out(struct pool *p, struct pool_ask *q, int fd)
 	return how;
 }
 
+/* As far as is known; the socket has the last word. */
+static bool has_room(const struct pool *p, const struct lane *lane)
+{
+	return p->free_n && lane->out < lane->most && !lane->full;
+}
+
 /* Send what waits, small pages first, as far as slots and sockets allow. */
 static void drain(struct pool *p)
 {
 	for (unsigned i = 0; i < WAF_LANES; i++) {
 		struct lane *lane = &p->lanes[i];
 
-		while (p->free_n && !lane->full && !list_empty(&lane->waiting)) {
+		while (has_room(p, lane) && !list_empty(&lane->waiting)) {
 			struct pool_ask *q = LIST_OF(lane->waiting.next, struct pool_ask, link);
 			enum sent how = put_out(p, q, p->plan.lanes[q->lane]);
 
@@ -142,9 +165,7 @@ static void drain(struct pool *p)
 				lane->full = true;
 				break;
 			}
-			list_remove(&q->link);
-			q->waiting = false;
-			p->waiting_n--;
+			end_waiting(p, q);
 			if (how == SENT_NEVER)
 				answer_ourselves(p, q, WAF_LOST);
 		}
@@ -315,7 +336,7 @@ static bool through_door(struct pool *p, struct pool_ask *q)
 bool pool_ask(struct pool *p, struct pool_ask *q, struct waf_job *job, int body_fd, uint32_t queue_ms)
 {
 	struct lane *lane;
-	enum sent how = SENT_LATER;
+	enum sent how;
 
 	q->token = job->token = new_token(p);
 	q->lane = lane_of(job);
@@ -331,17 +352,17 @@ bool pool_ask(struct pool *p, struct pool_ask *q, struct waf_job *job, int body_
 		goto no;
 	if (through_door(p, q))
 		return true;
-	if (p->free_n && !lane->full && list_empty(&lane->waiting))
+	if (has_room(p, lane) && list_empty(&lane->waiting)) {
 		how = put_out(p, q, p->plan.lanes[q->lane]);
-	if (how == SENT)
-		return true;
-	if (how == SENT_NEVER || p->waiting_n >= p->plan.waiting_max)
-		goto no;
-	if (p->free_n)
+		if (how == SENT)
+			return true;
+		if (how == SENT_NEVER)
+			goto no;
 		lane->full = true;
-	list_push_last(&lane->waiting, &q->link);
-	q->waiting = true;
-	p->waiting_n++;
+	}
+	if (p->waiting_n >= p->plan.waiting_max || lane->waiting_n >= lane->waiting_max)
+		goto no;
+	begin_waiting(p, q);
 	if (!timer_on(&p->expiry))
 		start_expiry(p);
 	return true;
@@ -394,6 +415,8 @@ struct pool *pool_new(struct loop *l, const struct pool_plan *plan)
 	}
 	for (unsigned i = 0; i < WAF_LANES; i++) {
 		p->lanes[i].pool = p;
+		p->lanes[i].most = i == WAF_BIG ? WAF_OUTSTANDING / 2 : WAF_OUTSTANDING;
+		p->lanes[i].waiting_max = i == WAF_BIG ? plan->waiting_max / 2 : plan->waiting_max;
 		list_init(&p->lanes[i].waiting);
 		task_init(&p->lanes[i].more, read_more);
 		if (!p->in || !watch_add(l, &p->lanes[i].watch, plan->lanes[i], ready)) {
