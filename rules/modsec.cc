@@ -525,8 +525,12 @@ struct modsec {
 	unsigned rules = 0;
 };
 
+/* modsec_mend.cc */
+void modsec_mend();
+
 struct modsec *modsec_load(const struct modsec_ruleset *sets, unsigned n, char *why, size_t room)
 {
+	modsec_mend();
 	try {
 		std::unique_ptr<modsec> m(new modsec);
 

@@ -24,7 +24,7 @@ GUARDED = {
     r"hiredis/": ("gateway/redis/",),
     r"maxminddb": ("geoip/",),
     r"yaml\.h": ("gateway/base/",),
-    r"modsecurity/": ("rules/modsec.",),
+    r"modsecurity/": ("rules/modsec.", "rules/modsec_mend."),
     r"zlib|brotli/|zstd": ("rules/coding.",),
     r"re2/": ("policies/",),
     r"seccomp": ("gateway/cage/",),

@@ -97,6 +97,32 @@ static void a_payload_is_found_wherever_it_stands(void **state)
 	}
 }
 
+static void nothing_hides_behind_nul(void **state)
+{
+	static const char *const before[] = {"&#0;", "&#x00", "\\0", "\\x00", "\\u0000", "%00", "%u0000", "\\000000 ", "x&#0;y&#0;z"};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(before); i++) {
+		struct slice body = arena_print(&arena, "q=%s<script>alert(1)</script>", before[i]);
+		char *escaped = arena_take(&arena, 3 * body.len + 8);
+		size_t n = 2;
+
+		memcpy(escaped, "q=", 2);
+		for (size_t k = 2; k < body.len; k++)
+			n += (size_t)snprintf(escaped + n, 4, "%%%02X", (unsigned char)body.at[k]);
+		bed_post(&job, &arena, FORM, slice_make(escaped, n));
+		judge();
+		if (answer.result != WAF_DENY || !hit(941100, 941999))
+			fail_msg("\"%s\": result %d, first rule %u", before[i], answer.result, answer.hits[0].rule);
+	}
+	/* As it is: another rule is about that, and may be excluded. */
+	bed_post(&job, &arena, FORM, SLICE("q=%00%3Cscript%3Ealert(1)%3C/script%3E"));
+	job.exclusions[0] = (struct waf_exclusion){920270, SLICE_NONE, SLICE_NONE};
+	job.exclusions_n = 1;
+	judge();
+	assert_true(answer.result == WAF_DENY && hit(941100, 941999));
+}
+
 static void a_file_has_no_secret_name(void **state)
 {
 	static const struct {
@@ -241,6 +267,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(a_payload_is_found_wherever_it_stands, drop_arena),
+		cmocka_unit_test_teardown(nothing_hides_behind_nul, drop_arena),
 		cmocka_unit_test_teardown(a_file_has_no_secret_name, drop_arena),
 		cmocka_unit_test_teardown(cookies_are_read_as_old_origins_do, drop_arena),
 		cmocka_unit_test_teardown(the_field_that_names_a_method_is_a_method, drop_arena),
