@@ -103,6 +103,18 @@ static struct verdict refused(struct visit *v, const struct admission *a)
 	return deny;
 }
 
+/* Which settings hold. */
+static void note_at(struct visit *v)
+{
+	const struct rules_state *s = v->state;
+	const struct policy_entry *by = &s->plan.at_entry;
+
+	if (by->id.len)
+		note(v, "at", "%.*s", SLICE_F(by->id));
+	else
+		note(v, "at", "line %u", by->line);
+}
+
 static struct verdict at_request(struct visit *v)
 {
 	struct rules_state *s = v->state;
@@ -119,7 +131,10 @@ static struct verdict at_request(struct visit *v)
 	/* Content of unknown length meets the bound while it is collected. */
 	if ((s->plan.body_by_entry || (a.inspect && s->plan.mode == POLICY_ENFORCE)) && s->plan.body_max < f->body_max)
 		f->body_max = s->plan.body_max;
-	if (s->plan.mode == POLICY_OFF)
+	if (s->plan.by_at)
+		note_at(v);
+	f->waf_off = s->plan.mode == POLICY_OFF;
+	if (f->waf_off)
 		return PASS;
 	if (!conf_of(v)->pool)
 		return question_unsure(v, false, REASON_WAF_LOST);

@@ -85,6 +85,7 @@ struct facts {
 	uint64_t answer_max;       /* declared at GATE_RESPONSE: bytes of content for GATE_RESPONSE_BODY */
 	struct fields client_fields; /* declared: added to the answer (RateLimit ...) */
 	bool waf_caught;           /* the WAF refused it, or would have */
+	bool waf_off;              /* policy says that it is not asked about this request */
 	bool uninspected;          /* policy inspects, and something of this request was not, */
 	bool answer_uninspected;   /* ... or of its answer */
 	unsigned waf_score, waf_answer_score; /* inbound and outbound */
