@@ -20,43 +20,32 @@ static struct body_fault complete(const struct extras *x)
 
 /* ---- Forms ---- */
 
-static bool is_json_like(struct slice text)
+/* NULL, or what is wrong with one field. */
+static const char *form_field(struct slice field, struct extras *into)
 {
-	while (text.len && strchr(" \t\r\n", text.at[0]) && text.at[0])
-		text = slice_after(text, 1);
-	return text.len && (text.at[0] == '{' || text.at[0] == '[');
-}
+	size_t cut = slice_find(field, '=');
+	struct slice name = text_unescape(into->arena, slice_first(field, cut), true), value;
 
-/* NULL, or what is wrong with one field; where its value is JSON, its strings are told. */
-static const char *form_field(struct slice pair, struct extras *into)
-{
-	size_t cut = slice_find(pair, '=');
-	struct slice name = text_unescape(into->arena, slice_first(pair, cut), true);
-	struct slice value = text_unescape(into->arena, slice_after(pair, cut < pair.len ? cut + 1 : cut), true);
-
-	if ((!name.at && pair.len) || (!value.at && cut < pair.len))
+	if (!name.at && field.len)
 		return "memory is used up";
-	if (slice_is(name, "_charset_") && value.len && !slice_ieq(value, SLICE("utf-8")))
-		return "a form that changes its charset";
-	if (is_json_like(value))
-		extras_add_strings(into, name.len ? name : SLICE("form"), value);
-	return NULL;
+	if (!slice_is(name, "_charset_") || cut == field.len)
+		return NULL;
+	value = text_unescape(into->arena, slice_after(field, cut + 1), true);
+	return !value.len || slice_ieq(value, SLICE("utf-8")) ? NULL : "a form that changes its charset";
 }
 
 struct body_fault body_form(struct slice body, const struct body_limits *limits, struct extras *into)
 {
-	struct slice rest = body, pair;
+	struct slice rest = body, field;
 	uint32_t n = 0;
 
-	while (slice_cut(&rest, '&', &pair)) {
-		const char *why = n++ == limits->arguments ? "more form fields than allowed" : form_field(pair, into);
+	while (slice_cut(&rest, '&', &field)) {
+		const char *why = n++ == limits->arguments ? "more form fields than allowed" : form_field(field, into);
 
 		if (why)
-			return fault(why, (size_t)(pair.at - body.at), n > limits->arguments);
+			return fault(why, (size_t)(field.at - body.at), n > limits->arguments);
 	}
-	/* Programs that forget to say so send JSON as a form, and origins that do not ask read it. */
-	if (is_json_like(body))
-		extras_add_strings(into, SLICE("form"), body);
+	extras_add_form(into, body);
 	return complete(into);
 }
 

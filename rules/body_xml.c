@@ -128,17 +128,11 @@ static struct slice trim(struct slice s)
 	return s;
 }
 
-static bool tell(struct xml *x, struct slice name, struct slice value)
+/* Names of elements and attributes are not told: the rules do not look at them in XML, and would in an argument's. */
+static bool tell(struct xml *x, struct slice kind, struct slice value)
 {
-	struct slice full;
-
 	value = trim(value);
-	if (is_plain(value, false))
-		return true;
-	full = arena_print(x->into->arena, "xml.%.*s", SLICE_F(name));
-	if (!full.at)
-		x->into->starved = true;
-	else if (extras_add(x->into, EXTRA_ARGUMENT, full, value))
+	if (is_plain(value, false) || extras_add(x->into, EXTRA_ARGUMENT, kind, value))
 		return true;
 	return too_much(x, x->into->over ? "more XML values than allowed" : "memory is used up");
 }
@@ -149,7 +143,7 @@ static bool tell_text(struct xml *x)
 	struct slice text = slice_make(x->room + x->run, x->used - x->run);
 
 	x->run = x->used;
-	return !x->depth || is_plain(trim(text), true) || tell(x, x->open[x->depth - 1], text);
+	return !x->depth || is_plain(trim(text), true) || tell(x, SLICE("xml.text"), text);
 }
 
 static bool put_code(struct xml *x, uint64_t code)
@@ -218,7 +212,7 @@ static bool comment(struct xml *x)
 		return false;
 	if (slice_contains(text, SLICE("--")) || slice_ends(text, SLICE("-")) || has_control(text))
 		return wrong(x, "a malformed comment in XML");
-	return tell(x, SLICE("comment"), text);
+	return tell(x, SLICE("xml.comment"), text);
 }
 
 static bool instruction(struct xml *x)
@@ -229,7 +223,7 @@ static bool instruction(struct xml *x)
 		return false;
 	if (slice_ieq(target, SLICE("xml")) || (text.len && !is_space((unsigned char)text.at[0])) || has_control(text))
 		return wrong(x, "a malformed instruction in XML");
-	return tell(x, target, text);
+	return tell(x, SLICE("xml.instruction"), text);
 }
 
 static bool section(struct xml *x)
@@ -264,7 +258,7 @@ static bool take_value(struct xml *x)
 }
 
 /* Its value is collected behind the text that has been told. */
-static bool attribute(struct xml *x, struct slice element, struct slice *name)
+static bool attribute(struct xml *x, struct slice *name)
 {
 	size_t from = x->used;
 	struct slice value;
@@ -279,13 +273,11 @@ static bool attribute(struct xml *x, struct slice element, struct slice *name)
 		return false;
 	value = slice_make(x->room + from, x->used - from);
 	x->run = x->used;
-	if (is_namespace(*name, value))
-		return true;
-	return tell(x, arena_print(x->into->arena, "%.*s.%.*s", SLICE_F(element), SLICE_F(*name)), value);
+	return is_namespace(*name, value) || tell(x, SLICE("xml.attribute"), value);
 }
 
 /* Behind the element's name; *empty: it ended with "/>". */
-static bool attributes(struct xml *x, struct slice element, bool *empty)
+static bool attributes(struct xml *x, bool *empty)
 {
 	struct slice names[NAMES_MOST];
 
@@ -299,7 +291,7 @@ static bool attributes(struct xml *x, struct slice element, bool *empty)
 			return wrong(x, "a malformed tag in XML");
 		if (n == NAMES_MOST)
 			return too_much(x, "more attributes on one element than allowed");
-		if (!attribute(x, element, &names[n]))
+		if (!attribute(x, &names[n]))
 			return false;
 		for (uint32_t i = 0; i < n; i++)
 			if (slice_eq(names[i], names[n]))
@@ -315,7 +307,7 @@ static bool begin_tag(struct xml *x)
 
 	if (x->depth == most)
 		return too_much(x, "XML nested deeper than allowed");
-	if (!take_name(x, &name) || !attributes(x, name, &empty))
+	if (!take_name(x, &name) || !attributes(x, &empty))
 		return false;
 	if (!empty)
 		x->open[x->depth++] = name;

@@ -41,6 +41,8 @@ bool extras_add(struct extras *x, enum extra_kind kind, struct slice name, struc
 /* Each string in double quotes, unescaped as JSON would, line by line: whoever reads JSON in a text, or
  * line after line of it, comes to these values.  The quotes of one line do not reach into the next. */
 bool extras_add_strings(struct extras *x, struct slice name, struct slice text);
+/* A query, or a form: fields between ";", values of one name joined by commas, strings in values that are JSON. */
+bool extras_add_form(struct extras *x, struct slice form);
 /* Cookies without a name, and what quoted ones mean where they hold ";" or a backslash. */
 bool extras_add_cookies(struct extras *x, const struct fields *fields);
 /* Without its backslashes: \n and its kin, \uXXXX, \xHH, three octal digits, any other character for itself.

@@ -7,8 +7,8 @@
 
 /* What body_check found is told as a rule of ours, beside the 200002 of unparsable bodies. */
 enum { RULE_BODY_FORM = WAF_RULE_BODY };
-/* Of those that the engine is shown anew: the head's own bound on fields is far below. */
-enum { COOKIES_MOST = 2000 };
+/* Of cookies and fields of the query that the engine is shown anew; what is more is refused as too many arguments. */
+enum { HEAD_EXTRAS_MOST = 2000 };
 
 struct collect {
 	struct arena *arena;
@@ -194,6 +194,8 @@ static bool fill_request(const struct waf_job *job, struct view *v, struct arena
 		.type_accepted = accepted_type(job, &v->media, a),
 	};
 	addr_text(&job->client, client);
+	if (slice_find(job->target, '?') < job->target.len)
+		extras_add_form(&v->look.extras, slice_after(job->target, slice_find(job->target, '?') + 1));
 	extras_add_cookies(&v->look.extras, &job->fields);
 	req->extras = v->look.extras.at;
 	req->extras_n = v->look.extras.n;
@@ -204,7 +206,7 @@ static bool fill_request(const struct waf_job *job, struct view *v, struct arena
 static struct view view_of(const struct waf_job *job, struct slice body, struct arena *a)
 {
 	return (struct view){.media = media_of(&job->fields), .body = body,
-			     .look = {.files = job->files, .extras = {.arena = a, .most = COOKIES_MOST}}};
+			     .look = {.files = job->files, .extras = {.arena = a, .most = HEAD_EXTRAS_MOST}}};
 }
 
 static void take_verdict(struct waf_answer *out, const struct modsec_verdict *verdict)
@@ -230,7 +232,7 @@ bool inspector_judge(const struct engine *e, const struct waf_job *job, struct s
 	out->plain = false;
 	if (job->with_body && check_body(e, job, &v, &c))
 		return true;
-	v.look.extras.most += COOKIES_MOST;
+	v.look.extras.most += HEAD_EXTRAS_MOST;
 	if (!fill_request(job, &v, a, client, &req))
 		return false;
 	judged = kept ? modsec_judge_kept(e->modsec, &req, &verdict, collect, &c, kept) :

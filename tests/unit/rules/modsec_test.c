@@ -123,6 +123,31 @@ static void nothing_hides_behind_nul(void **state)
 	assert_true(answer.result == WAF_DENY && hit(941100, 941999));
 }
 
+static void queries_are_read_as_other_origins_do(void **state)
+{
+	static const char *const rows[] = {
+		"/?x=1;id=1%27%20or%201=1%20union%20select%20password%20from%20users--%20-",
+		"/?id=1%20UNION/*&x=1&id=*/SELECT%20password%20FROM%20users",
+		"/?d=%7B%22q%22:%221%5Cu0027%20or%201=1%20union%20select%20password%20from%20users--%20-%22%7D",
+	};
+	static const char *const clean[] = {"/?tag=red&tag=green&tag=blue", "/?a=1;b=2", "/?size=10&size=20", "/?f=%7B%22price%22:%5B1,20%5D%7D",
+					    "/?line=10+Downing+St&line=London&ids[]=5&ids[]=7&ids[]=9"};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		bed_job(&job, &arena, rows[i]);
+		judge();
+		if (answer.result != WAF_DENY || !hit(942100, 942999))
+			fail_msg("%s: %d", rows[i], answer.result);
+	}
+	for (size_t i = 0; i < ROWS(clean); i++) {
+		bed_job(&job, &arena, clean[i]);
+		judge();
+		if (answer.hits_n)
+			fail_msg("%s: rule %u", clean[i], answer.hits[0].rule);
+	}
+}
+
 static void a_file_has_no_secret_name(void **state)
 {
 	static const struct {
@@ -268,6 +293,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(a_payload_is_found_wherever_it_stands, drop_arena),
 		cmocka_unit_test_teardown(nothing_hides_behind_nul, drop_arena),
+		cmocka_unit_test_teardown(queries_are_read_as_other_origins_do, drop_arena),
 		cmocka_unit_test_teardown(a_file_has_no_secret_name, drop_arena),
 		cmocka_unit_test_teardown(cookies_are_read_as_old_origins_do, drop_arena),
 		cmocka_unit_test_teardown(the_field_that_names_a_method_is_a_method, drop_arena),
