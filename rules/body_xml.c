@@ -8,7 +8,10 @@
 
 #include "gateway/base/text.h"
 
-enum { NAMES_MOST = 64 }; /* attributes of one element that are compared with each other one by one */
+enum {
+	NAMES_MOST = 64,    /* attributes of one element: they are compared with each other one by one */
+	ELEMENTS_TIMES = 16, /* times the values that are allowed: each rule of the engine walks through all of them */
+};
 
 struct xml {
 	struct slice body;
@@ -18,7 +21,7 @@ struct xml {
 	char *room;               /* decoded values: together never longer than the body */
 	size_t used, run;         /* of it; where the run of text that is being collected begins */
 	struct body_fault fault;
-	uint32_t depth;
+	uint32_t depth, elements;
 	struct slice open[BODY_DEPTH_MOST];
 };
 
@@ -307,6 +310,8 @@ static bool begin_tag(struct xml *x)
 
 	if (x->depth == most)
 		return too_much(x, "XML nested deeper than allowed");
+	if (++x->elements > ELEMENTS_TIMES * x->limits->arguments)
+		return too_much(x, "more XML elements than allowed");
 	if (!take_name(x, &name) || !attributes(x, &empty))
 		return false;
 	if (!empty)

@@ -107,12 +107,19 @@ static struct modsec_field *copy_fields(const struct fields *from, struct arena 
 	return fields;
 }
 
-/* Content-Type as the rules know how to read it: UTF-8 has spellings that mean nothing else. */
+/* Content-Type as the rules know how to read it: UTF-8 has spellings that mean nothing else, and a boundary in quotes,
+ * which the engine calls an error, is the same boundary. */
 static struct slice spelt_out(struct slice type, const struct media *m, struct arena *a)
 {
+	struct slice charset = media_charset_alias(m) ? SLICE("utf-8") : m->charset;
 	size_t before = (size_t)(m->charset.at - type.at);
 
-	return arena_print(a, "%.*sutf-8%.*s", (int)before, type.at, SLICE_F(slice_after(type, before + m->charset.len)));
+	if (m->kind == MEDIA_MULTIPART)
+		return arena_print(a, "%.*s; boundary=%.*s%s%.*s", SLICE_F(m->type), SLICE_F(m->boundary), charset.len ? "; charset=" : "",
+				   SLICE_F(charset));
+	return charset.at == m->charset.at ? type :
+					     arena_print(a, "%.*s%.*s%.*s", (int)before, type.at, SLICE_F(charset),
+							 SLICE_F(slice_after(type, before + m->charset.len)));
 }
 
 /* The fields that go with what is sent on: without a coding that was undone, with the length that is true then. */
@@ -132,7 +139,7 @@ static bool adapt_fields(const struct waf_job *job, const struct view *v, struct
 		fields[n] = (struct modsec_field){f->name, f->value};
 		if (v->decoded && f->id == FIELD_CONTENT_LENGTH)
 			fields[n].value = arena_print(a, "%zu", v->body.len);
-		else if (f->id == FIELD_CONTENT_TYPE && media_charset_alias(&v->media))
+		else if (f->id == FIELD_CONTENT_TYPE && v->media.kind != MEDIA_BAD)
 			fields[n].value = spelt_out(f->value, &v->media, a);
 		if (!fields[n].value.at && f->value.at)
 			return false;

@@ -42,7 +42,8 @@ static bool take_value(struct slice *rest, struct slice *value)
 	return true;
 }
 
-static bool take_parameter(struct slice *rest, struct media *m)
+/* *others counts parameters that nobody here knows. */
+static bool take_parameter(struct slice *rest, struct media *m, unsigned *others)
 {
 	struct slice name, value, *known;
 
@@ -64,6 +65,8 @@ static bool take_parameter(struct slice *rest, struct media *m)
 		return false;
 	if (known)
 		*known = value;
+	else
+		(*others)++;
 	return true;
 }
 
@@ -122,6 +125,7 @@ struct media media_parse(struct slice value)
 {
 	struct media m = {.kind = MEDIA_BAD}, bad = m;
 	struct slice rest = slice_trim(value), main = take_token(&rest), sub;
+	unsigned others = 0;
 
 	if (!main.len || !rest.len || rest.at[0] != '/')
 		return bad;
@@ -131,9 +135,12 @@ struct media media_parse(struct slice value)
 		return bad;
 	m.type = slice_make(main.at, main.len + 1 + sub.len);
 	while (rest.len)
-		if (!take_parameter(&rest, &m))
+		if (!take_parameter(&rest, &m, &others))
 			return bad;
 	m.kind = kind_of(&m);
+	/* PHP takes whatever stands behind the first "boundary", in a parameter's name or value, too. */
+	if (m.kind == MEDIA_MULTIPART && others)
+		return bad;
 	return m.kind == MEDIA_BAD ? bad : m;
 }
 

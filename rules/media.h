@@ -12,7 +12,7 @@ enum media_kind {
 	MEDIA_NONE,      /* not declared */
 	MEDIA_BAD,       /* malformed, declared twice, a parameter twice */
 	MEDIA_FORM,      /* application/x-www-form-urlencoded */
-	MEDIA_MULTIPART, /* multipart/form-data with one usable boundary */
+	MEDIA_MULTIPART, /* multipart/form-data with one usable boundary, and no parameter but charset */
 	MEDIA_JSON,      /* application/json, application/...+json */
 	MEDIA_XML,       /* application/xml, text/xml, application/...+xml */
 	MEDIA_TEXT,      /* any other text/..., GraphQL, lines of JSON: read as the text it is, and as whatever it may hold */

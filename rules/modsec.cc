@@ -95,6 +95,10 @@ const char type_accepted[] =
 	R"(SecRule &TX:portcullis_type "@eq 1" "id:200012,phase:1,pass,nolog,t:none,setvar:'tx.allowed_request_content_type=%{tx.allowed_request_content_type} |%{tx.portcullis_type}|'")"
 	"\n";
 
+/* Behind the rules: 922150 keeps a part's media type for 922110, with the line end that the engine leaves behind it, and
+ * so every charset of a part was refused, the allowed ones, too. */
+const char part_types[] = "SecRuleUpdateActionById 922150 \"t:trim\"\n";
+
 /* "Rules error. File: F. Line: N. Column: C. reason" becomes "F:N: reason"; so does
  * "reason. File: (an address) at line: N". */
 std::string place(const std::string &error, const std::string &file)
@@ -187,6 +191,8 @@ public:
 			if (is_initialization(f) && !add_text(type_accepted, "(engine settings)"))
 				return false;
 		}
+		if (crs && !add_text(part_types, "(engine settings)"))
+			return false;
 		if (!setup.empty() && readable(folder(setup) + after_crs) && !add_file(folder(setup) + after_crs))
 			return false;
 		give_answers_whole();

@@ -149,6 +149,19 @@ static void values_are_told(void **state)
 	}
 }
 
+/* So many elements in one. */
+static struct slice repeated(unsigned n)
+{
+	static char body[2048];
+	size_t len = 3;
+
+	memcpy(body, "<a>", 3);
+	for (unsigned i = 0; i < n; i++, len += 4)
+		memcpy(body + len, "<b/>", 4);
+	memcpy(body + len, "</a>", 4);
+	return slice_make(body, len + 4);
+}
+
 static void bounds_hold(void **state)
 {
 	char body[8192] = "<a";
@@ -157,6 +170,8 @@ static void bounds_hold(void **state)
 	(void)state;
 	assert_null(check(SLICE("<a><b>x y</b><b>x y</b><b>x y</b><b>x y</b><b>x y</b></a>")).why);
 	assert_true(check(SLICE("<a><b>x y</b><b>x y</b><b>x y</b><b>x y</b><b>x y</b><b>x y</b></a>")).too_much);
+	assert_null(check(repeated(79)).why);
+	assert_true(check(repeated(80)).too_much);
 	for (unsigned i = 0; i < 100; i++)
 		n += (size_t)snprintf(body + n, sizeof body - n, " b%u='1'", i);
 	n += (size_t)snprintf(body + n, sizeof body - n, "/>");

@@ -219,6 +219,23 @@ static void the_field_that_names_a_method_is_a_method(void **state)
 	}
 }
 
+static void clean_forms_pass_however_they_are_written(void **state)
+{
+	static const char *const types[] = {
+		"multipart/form-data; boundary=X", "multipart/form-data; boundary=\"X\"", "Multipart/Form-Data; charset=UTF-8; boundary=\"X\"",
+		"multipart/form-data; boundary=\"X\"; charset=utf8"};
+	static const struct slice body = B("--X\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Disposition: form-data; name=a\r\n\r\nchair\r\n--X\r\n"
+					   "Content-Disposition: form-data; name=f; filename=a.txt; filename*=utf-8''a.txt\r\n\r\nx\r\n--X--\r\n");
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(types); i++) {
+		bed_post(&job, &arena, types[i], body);
+		judge();
+		if (answer.hits_n)
+			fail_msg("%s: rule %u %.*s", types[i], answer.hits[0].rule, SLICE_F(answer.hits[0].data));
+	}
+}
+
 static void the_rule_sets_list_of_types_is_not_the_last_word(void **state)
 {
 	static const struct {
@@ -297,6 +314,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_file_has_no_secret_name, drop_arena),
 		cmocka_unit_test_teardown(cookies_are_read_as_old_origins_do, drop_arena),
 		cmocka_unit_test_teardown(the_field_that_names_a_method_is_a_method, drop_arena),
+		cmocka_unit_test_teardown(clean_forms_pass_however_they_are_written, drop_arena),
 		cmocka_unit_test_teardown(the_rule_sets_list_of_types_is_not_the_last_word, drop_arena),
 		cmocka_unit_test_teardown(content_is_judged_decoded, drop_arena),
 	};
