@@ -6,7 +6,7 @@
 
 #include "gateway/base/text.h"
 
-const char body_too_many[] = "more values than allowed";
+const char body_too_many[] = "more values, or headers of a part, than allowed";
 
 static const char *tell_file(struct extras *into, struct slice name)
 {

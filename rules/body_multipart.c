@@ -1,6 +1,8 @@
 /* body_multipart.c -- multipart/form-data in its one canonical form (RFC 7578, RFC 2046 section 5.1). */
 #include "rules/body.h"
 
+enum { HEADERS_MOST = 32 }; /* of one part; three have a meaning */
+
 struct part {
 	unsigned dispositions, types, encodings;
 	struct slice name, filename;
@@ -126,7 +128,7 @@ static const char *read_part_header(struct slice line, struct part *p)
 /* Headers up to the empty line; *i behind it. */
 static const char *read_part_head(struct slice body, size_t *i, struct part *p)
 {
-	for (;;) {
+	for (unsigned n = 0;; n++) {
 		struct slice rest = slice_after(body, *i), line;
 		const char *end = memmem(rest.at, rest.len, "\r\n", 2), *why;
 
@@ -136,7 +138,7 @@ static const char *read_part_head(struct slice body, size_t *i, struct part *p)
 		*i += line.len + 2;
 		if (!line.len)
 			return p->dispositions ? NULL : "a part without Content-Disposition";
-		why = read_part_header(line, p);
+		why = n == HEADERS_MOST ? body_too_many : read_part_header(line, p);
 		if (why)
 			return why;
 	}

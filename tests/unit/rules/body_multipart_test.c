@@ -120,6 +120,21 @@ static void every_cut_is_refused(void **state)
 
 #define FILE(parameters) HEAD("Content-Disposition: form-data; name=\"f\"; " parameters)
 
+static void headers_of_a_part_are_bounded(void **state)
+{
+	char body[1024] = "--X\r\nContent-Disposition: form-data; name=\"a\"\r\n";
+	size_t n = strlen(body);
+	struct body_look look;
+
+	(void)state;
+	for (unsigned i = 0; i < 31; i++, n += 6)
+		memcpy(body + n, "X: y\r\n", 6);
+	memcpy(body + n, "\r\n1\r\n--X--", 10);
+	assert_null(check(slice_make(body, n + 10), &look).why);
+	memcpy(body + n, "X: y\r\n\r\n1\r\n--X--", 16);
+	assert_true(check(slice_make(body, n + 16), &look).too_much);
+}
+
 static void the_rules_see_each_name_of_a_file(void **state)
 {
 	static const struct {
@@ -221,6 +236,7 @@ int main(void)
 		cmocka_unit_test(forms),
 		cmocka_unit_test(a_bound_is_told_from_a_mistake),
 		cmocka_unit_test(every_cut_is_refused),
+		cmocka_unit_test(headers_of_a_part_are_bounded),
 		cmocka_unit_test(the_rules_see_each_name_of_a_file),
 		cmocka_unit_test(boundaries_that_only_some_see_are_refused),
 		cmocka_unit_test(a_part_that_says_it_is_json_or_xml_is_looked_into),
