@@ -18,6 +18,7 @@ struct config_listener {
 	int serve;                 /* enum config_serve */
 	struct addr address;       /* all zero: any, IPv6 and IPv4 */
 	uint16_t port;
+	struct setting_list proxy_protocol; /* struct cidr: whose connections begin with a PROXY header; empty: nobody's */
 };
 
 struct config_certificate {
@@ -189,6 +190,8 @@ struct config *config_read(const char *path, struct arena *a, struct arena *secr
 			   int databases[CONFIG_DATABASES], struct fail *f);
 /* The site that serves `host` (lower case): exact before the longest wildcard before '*'.  NULL: none. */
 const struct config_site *config_site_of(const struct config *c, struct slice host);
+/* `a` is in one of these networks (struct cidr). */
+bool config_lists(const struct setting_list *networks, const struct addr *a);
 void config_schema(FILE *out);
 void config_reference(FILE *out);
 

@@ -117,6 +117,16 @@ void config_sites(struct config_reader *r)
 
 /* ---- Finding ---- */
 
+bool config_lists(const struct setting_list *networks, const struct addr *a)
+{
+	const struct cidr *nets = networks->at;
+
+	for (unsigned i = 0; i < networks->n; i++)
+		if (cidr_has(&nets[i], a))
+			return true;
+	return false;
+}
+
 static const struct config_site *find(const struct config *c, struct slice name)
 {
 	const struct config_host *host = c->hosts.at;

@@ -30,13 +30,22 @@ static const char *const serve_words[] = {"https", "http", "redirect", NULL};
 static const char *const missing_words[] = {"refuse", "degrade", NULL};
 static const char *const level_words[] = {"debug", "info", "warn", "error", NULL};
 
+static const struct setting each_network = {.kind = SETTING_CUSTOM,
+					    .size = sizeof(struct cidr),
+					    .parse = config_parse_network,
+					    .syntax = "a network",
+					    .pattern = "^[0-9a-f:.]+(/[0-9]{1,3})?$"};
+
 static const struct setting listener_table[] = {
 	{CUSTOM("address", config_listener, address_text, config_parse_listen, "ADDRESS:PORT",
 		"`127.0.0.1:8443`, `'[::1]:443'`; `'*:443'` is every address, IPv6 and IPv4."),
 	 .required = true, .pattern = "^.+:[0-9]{1,5}$"},
 	{WORD("serve", config_listener, serve, "https", serve_words,
 	      "`redirect` answers every request with a redirect to https.")},
-	{LATER("proxy_protocol")},
+	{.key = "proxy_protocol", .kind = SETTING_LIST, .at = offsetof(struct config_listener, proxy_protocol),
+	 .each = &each_network, .lone = true, .least = 1, .most = 1000,
+	 .doc = "Networks of load balancers: their connections begin with a PROXY header (version 1 or 2) that "
+		"names the client, and nobody else's are taken here."},
 	{LATER("tls")},
 	{LATER("http3")},
 	{0},
@@ -132,7 +141,7 @@ static const struct setting client_table[] = {
 	{SIZE("head_bytes", config_client, head_bytes, "32KiB", KIB, 256 * KIB, "One request head; 431 beyond.")},
 	{SIZE("target_bytes", config_client, target_bytes, "8KiB", 256, 64 * KIB, "The request target; 414 beyond.")},
 	{INT("fields", config_client, fields, "100", 10, 1000, "Header fields, cookie crumbs included; 431 beyond.")},
-	{TIME("handshake", config_client, handshake_ms, "5s", 100, MINUTE, "The whole TLS handshake.")},
+	{TIME("handshake", config_client, handshake_ms, "5s", 100, MINUTE, "The whole TLS handshake, and a PROXY header before it.")},
 	{TIME("head", config_client, head_ms, "10s", 100, 10 * MINUTE, "A whole request head; 408 beyond.")},
 	{SIZE("body_rate", config_client, body_rate, "500B", 0, GIB, "Bytes a second a body must bring at least; `0B` for any.")},
 	{TIME("body_grace", config_client, body_grace_ms, "20s", 0, HOUR, "Time before `body_rate` counts.")},
@@ -222,11 +231,6 @@ static const struct setting each_listener = {
 	.kind = SETTING_STRUCT, .table = listener_table, .size = sizeof(struct config_listener)};
 static const struct setting each_certificate = {
 	.kind = SETTING_STRUCT, .table = certificate_table, .size = sizeof(struct config_certificate)};
-static const struct setting each_network = {.kind = SETTING_CUSTOM,
-					    .size = sizeof(struct cidr),
-					    .parse = config_parse_network,
-					    .syntax = "a network",
-					    .pattern = "^[0-9a-f:.]+(/[0-9]{1,3})?$"};
 
 #define STRUCT(k, m, t, d) .key = k, .kind = SETTING_STRUCT, .at = offsetof(struct config, m), .table = t, .doc = d
 

@@ -3,16 +3,6 @@
 
 #include "geoip/geoip.h"
 
-static bool trusted(const struct config *c, const struct addr *a)
-{
-	const struct cidr *nets = c->trusted.at;
-
-	for (unsigned i = 0; i < c->trusted.n; i++)
-		if (cidr_has(&nets[i], a))
-			return true;
-	return false;
-}
-
 /* Last element of all X-Forwarded-For values before `*end` (counted from the back). */
 static bool hop_before(const struct fields *fields, uint32_t *index, struct slice *rest, struct slice *hop)
 {
@@ -44,14 +34,14 @@ static void find_client(struct exchange *x)
 	struct addr a;
 
 	x->facts.client = x->peer;
-	x->peer_trusted = trusted(c, &x->peer);
+	x->peer_trusted = config_lists(&c->trusted, &x->peer);
 	if (!x->peer_trusted)
 		return;
 	while (hops++ < 32 && hop_before(&x->req.fields, &index, &rest, &hop)) {
 		if (!addr_parse(hop, &a))
 			return;
 		x->facts.client = a;
-		if (!trusted(c, &a))
+		if (!config_lists(&c->trusted, &a))
 			return;
 	}
 }

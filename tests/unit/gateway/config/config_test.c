@@ -125,8 +125,8 @@ static void test_every_bound_has_its_default(void **state)
 static const char full[] =
 	"listeners:\n"
 	"  - {address: '127.0.0.1:8443', serve: https}\n"
-	"  - {address: '[::1]:8080', serve: http}\n"
-	"  - {address: '*:80', serve: redirect}\n"
+	"  - {address: '[::1]:8080', serve: http, proxy_protocol: [10.0.0.0/24, '2001:db8:2::/48']}\n"
+	"  - {address: '*:80', serve: redirect, proxy_protocol: 192.0.2.1}\n"
 	"certificates:\n"
 	"  - {certificate: one.pem, key: one.key}\n"
 	"  - {certificate: two.pem, key: two.key}\n"
@@ -153,6 +153,26 @@ static const char full[] =
 	"processes: {workers: 4, inspectors: auto}\n"
 	"redis: {address: 'localhost:6380', user: gate, password_file: password, database: 3, deadline: 50ms, nodes: 2}\n"
 	"logs: {requests: off, errors: ./e.log, waf: /var/log/waf.log, level: warn, waf_sync: true}\n";
+
+/* Whose connections begin with a PROXY header, by listener. */
+static void check_hops(const struct config_listener *l)
+{
+	static const struct {
+		const char *text;
+		bool listed[3];
+	} rows[] = {
+		{"10.0.0.7", {false, true, false}},  {"10.0.1.7", {false}},	{"2001:db8:2::7", {false, true, false}},
+		{"192.0.2.1", {false, false, true}}, {"192.0.2.2", {false}}, {"::", {false}},
+	};
+
+	for (unsigned i = 0; i < ROWS(rows); i++)
+		for (unsigned k = 0; k < 3; k++) {
+			struct addr a;
+
+			assert_true(addr_parse(slice_of(rows[i].text), &a));
+			assert_int_equal(config_lists(&l[k].proxy_protocol, &a), rows[i].listed[k]);
+		}
+}
 
 static void test_a_full_file(void **state)
 {
@@ -197,6 +217,7 @@ static void test_a_full_file(void **state)
 	assert_ptr_equal(site[0].policy, site[1].policy);
 	assert_ptr_not_equal(site[0].policy, site[2].policy);
 	assert_slice(policy_name(site[2].policy), "plain");
+	check_hops(c->listeners.at);
 	net = c->trusted.at;
 	assert_int_equal(c->trusted.n, 3);
 	assert_int_equal(net[0].bits, 104);
@@ -255,6 +276,9 @@ static const struct broken {
 	{SITE "listeners: [{address: '127.0.0.1:0', serve: http}]\n", 3, 23, "is not ADDRESS:PORT"},
 	{SITE "listeners: [{address: 'localhost:80', serve: http}]\n", 3, 23, "is not ADDRESS:PORT"},
 	{SITE "listeners: [{address: '*:80', serve: htpp}]\n", 3, 38, "did you mean \"http\"?"},
+	{SITE "listeners: [{address: '*:80', serve: http, proxy_protocol: []}]\n", 3, 60, "at least 1"},
+	{SITE "listeners: [{address: '*:80', serve: http, proxy_protocol: on}]\n", 3, 60, "not an address or network"},
+	{SITE "listeners: [{address: '*:80', serve: http, proxy_protocol: ['::/0']}]\n", 3, 61, "trusts every address"},
 	{SITE "listeners:\n- {address: '127.0.0.1:80', serve: http}\n- {address: '127.0.0.1:80', serve: http}\n", 5, 3,
 	 "127.0.0.1:80 is listened on twice, first at line 4"},
 	{SITE "listeners:\n- {address: '127.0.0.1:80', serve: http}\n- {address: '[::ffff:127.0.0.1]:80', serve: http}\n", 5, 3,
