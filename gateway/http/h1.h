@@ -44,13 +44,13 @@ enum h1_found h1_scan(struct h1_scan *s, struct slice bytes, uint32_t *len, cons
  * One CRLF before the request line has been removed by the caller.  `head` need not live on; it
  * is looked at byte by byte again, whether it was scanned or not.
  *
- * Names: lower case.  One with "_" or "." that would become a known name where "-", "_" and "."
- * are one character (Transfer_Encoding, X.Forwarded.For) is refused; any other such name is
+ * Names: lower case.  One with a sign other than "-" ("_", ".", "!" ...) that would become a known name where
+ * all signs are one character (Transfer_Encoding, X.Forwarded.For) is refused; any other such name is
  * hidden: filters see it, no origin does (THREATS G3).
  * Hidden: hop-by-hop fields, Host, framing, Expect, orders to proxies (Proxy, X-Accel-*,
  * X-Sendfile, Surrogate-*), and what Connection names.  Connection cannot hide a name that
- * fields.def knows, X-Forwarded-*, or Sec-* (G2); it may name 16.
- * Identity fields stay visible: see http_hide_identity.
+ * fields.def knows, a claim of identity, or Sec-* (G2); it may name 16.
+ * Claims of identity stay visible: see http_hide_claims.
  * At most one Host, Content-Length, Transfer-Encoding, Content-Type, Authorization, Expect.
  * Content-Length may have leading zeros (19 digits at most); a number is sent upstream.
  * 501: a method over 32 bytes, or a known transfer coding other than chunked.  421: absolute form

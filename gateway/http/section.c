@@ -80,13 +80,13 @@ static size_t fold(struct slice name, char out[64])
 	size_t n = 0;
 
 	for (size_t i = 0; i < name.len && n < 64; i++)
-		if (name.at[i] != '-' && name.at[i] != '_' && name.at[i] != '.')
+		if (ascii_is_alnum(name.at[i]))
 			out[n++] = name.at[i];
 	return n;
 }
 
-/* CGI and its heirs turn "-", "_" and "." into one character: `name`, which holds one of the
- * latter, would be read there as a field that somebody relies on. */
+/* CGI and its heirs turn "-", "_" and ".", some of them every sign, into one character: `name`, which
+ * holds one of the others, would be read there as a field that somebody relies on. */
 static bool is_look_alike(struct slice name)
 {
 	char folded[64], known[64];
@@ -102,13 +102,13 @@ static bool is_look_alike(struct slice name)
 
 /* ---- Lines ---- */
 
-/* The name, made lower case where it stands; *odd if it holds "_" or ".". */
+/* The name, made lower case where it stands; *odd if it holds a sign other than "-". */
 static char *read_name(char *at, bool *odd)
 {
 	uint8_t c;
 
 	for (*odd = false; (c = bytes_token[(unsigned char)*at]); at++) {
-		*odd |= c == '_' || c == '.';
+		*odd |= !byte_is((char)c, BYTE_NAME);
 		*at = (char)c;
 	}
 	return at;
@@ -188,12 +188,12 @@ unsigned h1_section(struct arena *a, char *at, const char *end, uint32_t most, e
 enum { CONNECTION_NAMES = 16 };
 
 /* A Connection field takes away only what is the sender's own business.  Names that the gateway
- * knows are either hidden already or relied on by somebody (RFC 9110 section 7.6.1, THREATS G2). */
+ * knows are either hidden already or relied on by somebody (RFC 9110 section 7.6.1, THREATS G2), and so is
+ * what a trusted hop states: its client may have put the name there. */
 static void hide_named(struct fields *f, struct slice name)
 {
 	for (uint32_t i = 0; i < f->n; i++)
-		if (f->at[i].id == FIELD_OTHER && slice_ieq(f->at[i].name, name) &&
-		    !slice_starts(f->at[i].name, SLICE("x-forwarded")) &&
+		if (f->at[i].id == FIELD_OTHER && slice_ieq(f->at[i].name, name) && !http_is_claim(f->at[i].name) &&
 		    !slice_starts(f->at[i].name, SLICE("sec-")))
 			f->at[i].hidden = 1;
 }

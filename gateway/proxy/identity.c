@@ -24,6 +24,14 @@ static bool hop_before(const struct fields *fields, uint32_t *index, struct slic
 	return true;
 }
 
+/* An address, to which some hops add the port. */
+static bool read_hop(struct slice hop, struct addr *out)
+{
+	uint16_t port;
+
+	return addr_parse(hop, out) || (hop.len && hop.at[0] != '*' && addr_parse_port(hop, out, &port));
+}
+
 /* Walk from the nearest hop outwards while hops are trusted.  Garbage ends the walk: the last
  * address that was understood is the client. */
 static void find_client(struct exchange *x)
@@ -38,7 +46,7 @@ static void find_client(struct exchange *x)
 	if (!x->peer_trusted)
 		return;
 	while (hops++ < 32 && hop_before(&x->req.fields, &index, &rest, &hop)) {
-		if (!addr_parse(hop, &a))
+		if (!read_hop(hop, &a))
 			return;
 		x->facts.client = a;
 		if (!config_lists(&c->trusted, &a))
@@ -89,7 +97,7 @@ bool identity_fill(struct exchange *x)
 		return false;
 	find_client(x);
 	if (!x->peer_trusted)
-		http_hide_identity(&x->req.fields);
+		http_hide_claims(&x->req.fields, false);
 	x->trace = http_check_trace(&x->req.fields);
 	x->began_wall_us = loop_wall_us(x->proxy->loop);
 	x->facts.site = x->site->head.key;
@@ -113,11 +121,15 @@ bool identity_fill(struct exchange *x)
 
 /* ---- Towards the origin ---- */
 
-/* What a trusted hop said of the scheme; only the two words there are. */
+/* What a trusted hop said of the scheme; only the two words there are.  A hop that adds to what its client sent
+ * adds behind it, so the last field is its own. */
 static struct slice scheme_of(const struct exchange *x)
 {
-	const struct field *said = x->peer_trusted ? fields_find(&x->req.fields, FIELD_X_FORWARDED_PROTO) : NULL;
+	const struct field *said = NULL;
 
+	for (uint32_t i = x->peer_trusted ? x->req.fields.n : 0; i > 0 && !said; i--)
+		if (x->req.fields.at[i - 1].id == FIELD_X_FORWARDED_PROTO)
+			said = &x->req.fields.at[i - 1];
 	if (said && (slice_is(said->value, "https") || slice_is(said->value, "http")))
 		return said->value;
 	return x->req.secure ? SLICE("https") : SLICE("http");
@@ -161,7 +173,7 @@ bool identity_upstream(struct exchange *x, struct fields *extra)
 	       fields_add(extra, &x->arena, field_name_text(FIELD_X_REQUEST_ID), x->facts.id);
 	if (x->facts.answer_plain)
 		fits = fits && ask_plain(x, extra);
-	/* A trusted hop's own statements have been read by now; only ours goes on. */
-	http_hide_identity(&x->req.fields);
+	/* A trusted hop's own statements have been read by now; where there is one of ours, only that goes on. */
+	http_hide_claims(&x->req.fields, x->peer_trusted);
 	return fits;
 }

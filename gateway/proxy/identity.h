@@ -2,8 +2,9 @@
  *
  * What a client says of itself in X-Forwarded-* and kin never survives, unless
  * the connection comes from a trusted hop; then the right-most address that is
- * not a trusted hop is the client.  Origins always get our own statement.  A traceparent is nobody's
- * identity: whoever sent it, it is passed on if it is well-formed. */
+ * not a trusted hop is the client.  Origins always get our own statement; of users and certificates, of which we
+ * have none to make, a trusted hop's.  A traceparent is nobody's identity: whoever sent it, it is passed on if it
+ * is well-formed. */
 #ifndef PORTCULLIS_PROXY_IDENTITY_H
 #define PORTCULLIS_PROXY_IDENTITY_H
 
