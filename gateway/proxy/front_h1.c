@@ -253,15 +253,22 @@ static void drain(struct front *f)
 		front_shut(f, false);
 }
 
-static void answer_plain_http(struct front *f)
+/* A client that speaks HTTP in clear to a TLS port is told so, in clear and in the words of any other refusal. */
+static bool not_tls(struct front *f)
 {
-	static const char text[] = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+	bool http = tls_was_http(f->sock.tls);
 
-	if (tls_was_http(f->sock.tls) && send(f->sock.watch.fd, text, sizeof text - 1, MSG_NOSIGNAL) < 0)
-		log_debug("a client spoke plain HTTP on a TLS port and left");
+	log_debug("TLS handshake: %s", tls_why(f->sock.tls));
 	tls_free(f->sock.tls);
 	f->sock.tls = NULL;
-	front_shut(f, false);
+	if (!http) {
+		front_shut(f, false);
+		return false;
+	}
+	metric_count(METRIC_TLS_FAILED);
+	f->phase = FRONT_IDLE;
+	front_refuse_head(f, REASON_BAD_REQUEST, 0, "plain HTTP on a TLS port");
+	return true;
 }
 
 static bool handshake(struct front *f)
@@ -277,9 +284,7 @@ static bool handshake(struct front *f)
 	case TLS_AGAIN:
 		return false;
 	default:
-		log_debug("TLS handshake: %s", tls_why(f->sock.tls));
-		answer_plain_http(f);
-		return false;
+		return not_tls(f);
 	}
 }
 
