@@ -28,6 +28,7 @@ enum {
 
 static const char *const serve_words[] = {"https", "http", "redirect", NULL};
 static const char *const missing_words[] = {"refuse", "degrade", NULL};
+static const char *const errors_words[] = {"replace", "pass", NULL};
 static const char *const level_words[] = {"debug", "info", "warn", "error", NULL};
 
 static const struct setting each_network = {.kind = SETTING_CUSTOM,
@@ -102,6 +103,12 @@ static const struct setting each_host = {.kind = SETTING_CUSTOM,
 					 .syntax = "a host",
 					 .pattern = "^(\\*|(\\*\\.)?[a-z0-9_.-]+|\\[[0-9a-f:.]+\\])$"};
 
+static const struct setting each_field = {.kind = SETTING_CUSTOM,
+					  .size = sizeof(struct slice),
+					  .parse = config_parse_field,
+					  .syntax = "a field",
+					  .pattern = "^[A-Za-z0-9_.-]{2,}\\*?$"};
+
 static const struct setting site_table[] = {
 	{.key = "hosts", .kind = SETTING_LIST, .at = offsetof(struct config_site, hosts), .each = &each_host, .lone = true,
 	 .required = true, .least = 1, .most = 10000,
@@ -116,7 +123,14 @@ static const struct setting site_table[] = {
 	{LATER("routes")},
 	{LATER("path_case")},
 	{LATER("path_parameters")},
-	{LATER("errors")},
+	{WORD("errors", config_site, errors, "replace", errors_words,
+	      "Answers of the origin with a status of 500 and above: the gateway's own page instead, or `pass` as they are.")},
+	{.key = "hide_fields", .kind = SETTING_LIST, .at = offsetof(struct config_site, hide_fields), .each = &each_field,
+	 .lone = true, .least = 0, .most = 64,
+	 .doc = "Fields of answers that clients do not see, beside those that tell of the origin anyway: `X-Node`, `'X-Debug-*'`."},
+	{.key = "show_fields", .kind = SETTING_LIST, .at = offsetof(struct config_site, show_fields), .each = &each_field,
+	 .lone = true, .least = 0, .most = 64,
+	 .doc = "Fields that tell of the origin (`Server`, `Via`, `X-Powered-By`, `X-Cache` ...) and are seen all the same."},
 	{0},
 };
 

@@ -5,143 +5,110 @@
  * front can know, the user it has let in and the certificate it has seen, passes from there and from nobody
  * else. */
 #include "gateway/http/message.h"
+#include "gateway/http/name_table.h"
 
-enum { FAMILY = 1, HOPS = 2 }; /* the name is a beginning; a trusted hop's passes on */
+enum { FAMILY = NAME_FAMILY, HOPS = 2 /* a trusted hop's passes on */ };
 
-/* By first letter. */
-static const struct claim {
-	struct slice name;
-	uint8_t how;
-} claims[] = {
-#define ROW(text, how) {{text, sizeof(text) - 1}, how}
-	ROW("base-url", 0),
-	ROW("cf-connecting-ip", FAMILY),
-	ROW("cf-pseudo-ipv4", 0),
-	ROW("cf-", FAMILY | HOPS),
-	ROW("client-cert", FAMILY | HOPS), /* RFC 9440 */
-	ROW("client-ip", 0),
-	ROW("cloudfront-", FAMILY | HOPS),
-	ROW("cluster-client-ip", 0),
-	ROW("do-connecting-ip", 0),
-	ROW("fastly-client-ip", 0),
-	ROW("fastly-", FAMILY | HOPS),
-	ROW("fly-client-ip", 0),
-	ROW("forwarded", FAMILY),
-	ROW("front-end-https", 0),
-	ROW("incap-client-ip", 0),
-	ROW("oidc-", FAMILY | HOPS),
-	ROW("real-ip", 0),
-	ROW("remote-addr", 0),
-	ROW("remote-", FAMILY | HOPS),
-	ROW("request-uri", 0),
-	ROW("ssl-", FAMILY | HOPS),
-	ROW("true-client-ip", 0),
-	ROW("wl-proxy-client-ip", 0),
-	ROW("wl-proxy-", FAMILY | HOPS),
-	ROW("x-akamai-", FAMILY | HOPS),
-	ROW("x-amzn-mtls-", FAMILY | HOPS),
-	ROW("x-amzn-oidc-", FAMILY | HOPS),
-	ROW("x-appengine-user-ip", 0),
-	ROW("x-appengine-", FAMILY | HOPS),
-	ROW("x-arr-", FAMILY | HOPS),
-	ROW("x-auth-request-", FAMILY | HOPS),
-	ROW("x-authenticated-", FAMILY | HOPS),
-	ROW("x-authentik-", FAMILY | HOPS),
-	ROW("x-azure-clientip", 0),
-	ROW("x-azure-socketip", 0),
-	ROW("x-azure-", FAMILY | HOPS),
-	ROW("x-client-cert", FAMILY | HOPS),
-	ROW("x-client-dn", FAMILY | HOPS),
-	ROW("x-client-ip", 0),
-	ROW("x-client-ssl", FAMILY | HOPS),
-	ROW("x-client-verify", FAMILY | HOPS),
-	ROW("x-cluster-client-ip", 0),
-	ROW("x-consumer-", FAMILY | HOPS),
-	ROW("x-custom-ip-authorization", 0),
-	ROW("x-envoy-external-address", 0),
-	ROW("x-envoy-original-", FAMILY),
-	ROW("x-envoy-", FAMILY | HOPS),
-	ROW("x-forward-for", 0),
-	ROW("x-forwarded", 0),
-	ROW("x-forwarded-", FAMILY),
-	ROW("x-forwarder-for", 0),
-	ROW("x-goog-authenticated-user-", FAMILY | HOPS),
-	ROW("x-goog-iap-", FAMILY | HOPS),
-	ROW("x-host", 0),
-	ROW("x-http-destinationurl", 0),
-	ROW("x-http-host-override", 0),
-	ROW("x-http-method", FAMILY),
-	ROW("x-method-override", 0),
-	ROW("x-ms-client-principal", FAMILY | HOPS),
-	ROW("x-mtls-", FAMILY | HOPS),
-	ROW("x-nf-client-connection-ip", 0),
-	ROW("x-original-", FAMILY),
-	ROW("x-originating-ip", 0),
-	ROW("x-override-url", 0),
-	ROW("x-proxy-url", 0),
-	ROW("x-proxyuser-ip", 0),
-	ROW("x-real-", FAMILY),
-	ROW("x-remote-addr", 0),
-	ROW("x-remote-ip", 0),
-	ROW("x-remote-", FAMILY | HOPS),
-	ROW("x-request-id", 0),
-	ROW("x-rewrite-", FAMILY),
-	ROW("x-scheme", 0),
-	ROW("x-ssl-", FAMILY | HOPS),
-	ROW("x-sucuri-clientip", 0),
-	ROW("x-sucuri-", FAMILY | HOPS),
-	ROW("x-tls-", FAMILY | HOPS),
-	ROW("x-url-scheme", 0),
-	ROW("x-vercel-forwarded-for", 0),
-	ROW("x-vercel-", FAMILY | HOPS),
-	ROW("x-webauth-", FAMILY | HOPS),
-#undef ROW
+static const struct name_row rows[] = {
+	NAME_ROW("base-url", 0),
+	NAME_ROW("cf-connecting-ip", FAMILY),
+	NAME_ROW("cf-pseudo-ipv4", 0),
+	NAME_ROW("cf-", FAMILY | HOPS),
+	NAME_ROW("client-cert", FAMILY | HOPS), /* RFC 9440 */
+	NAME_ROW("client-ip", 0),
+	NAME_ROW("cloudfront-", FAMILY | HOPS),
+	NAME_ROW("cluster-client-ip", 0),
+	NAME_ROW("do-connecting-ip", 0),
+	NAME_ROW("fastly-client-ip", 0),
+	NAME_ROW("fastly-", FAMILY | HOPS),
+	NAME_ROW("fly-client-ip", 0),
+	NAME_ROW("forwarded", FAMILY),
+	NAME_ROW("front-end-https", 0),
+	NAME_ROW("incap-client-ip", 0),
+	NAME_ROW("oidc-", FAMILY | HOPS),
+	NAME_ROW("real-ip", 0),
+	NAME_ROW("remote-addr", 0),
+	NAME_ROW("remote-", FAMILY | HOPS),
+	NAME_ROW("request-uri", 0),
+	NAME_ROW("ssl-", FAMILY | HOPS),
+	NAME_ROW("true-client-ip", 0),
+	NAME_ROW("wl-proxy-client-ip", 0),
+	NAME_ROW("wl-proxy-", FAMILY | HOPS),
+	NAME_ROW("x-akamai-", FAMILY | HOPS),
+	NAME_ROW("x-amzn-mtls-", FAMILY | HOPS),
+	NAME_ROW("x-amzn-oidc-", FAMILY | HOPS),
+	NAME_ROW("x-appengine-user-ip", 0),
+	NAME_ROW("x-appengine-", FAMILY | HOPS),
+	NAME_ROW("x-arr-", FAMILY | HOPS),
+	NAME_ROW("x-auth-request-", FAMILY | HOPS),
+	NAME_ROW("x-authenticated-", FAMILY | HOPS),
+	NAME_ROW("x-authentik-", FAMILY | HOPS),
+	NAME_ROW("x-azure-clientip", 0),
+	NAME_ROW("x-azure-socketip", 0),
+	NAME_ROW("x-azure-", FAMILY | HOPS),
+	NAME_ROW("x-client-cert", FAMILY | HOPS),
+	NAME_ROW("x-client-dn", FAMILY | HOPS),
+	NAME_ROW("x-client-ip", 0),
+	NAME_ROW("x-client-ssl", FAMILY | HOPS),
+	NAME_ROW("x-client-verify", FAMILY | HOPS),
+	NAME_ROW("x-cluster-client-ip", 0),
+	NAME_ROW("x-consumer-", FAMILY | HOPS),
+	NAME_ROW("x-custom-ip-authorization", 0),
+	NAME_ROW("x-envoy-external-address", 0),
+	NAME_ROW("x-envoy-original-", FAMILY),
+	NAME_ROW("x-envoy-", FAMILY | HOPS),
+	NAME_ROW("x-forward-for", 0),
+	NAME_ROW("x-forwarded", 0),
+	NAME_ROW("x-forwarded-", FAMILY),
+	NAME_ROW("x-forwarder-for", 0),
+	NAME_ROW("x-goog-authenticated-user-", FAMILY | HOPS),
+	NAME_ROW("x-goog-iap-", FAMILY | HOPS),
+	NAME_ROW("x-host", 0),
+	NAME_ROW("x-http-destinationurl", 0),
+	NAME_ROW("x-http-host-override", 0),
+	NAME_ROW("x-http-method", FAMILY),
+	NAME_ROW("x-method-override", 0),
+	NAME_ROW("x-ms-client-principal", FAMILY | HOPS),
+	NAME_ROW("x-mtls-", FAMILY | HOPS),
+	NAME_ROW("x-nf-client-connection-ip", 0),
+	NAME_ROW("x-original-", FAMILY),
+	NAME_ROW("x-originating-ip", 0),
+	NAME_ROW("x-override-url", 0),
+	NAME_ROW("x-proxy-url", 0),
+	NAME_ROW("x-proxyuser-ip", 0),
+	NAME_ROW("x-real-", FAMILY),
+	NAME_ROW("x-remote-addr", 0),
+	NAME_ROW("x-remote-ip", 0),
+	NAME_ROW("x-remote-", FAMILY | HOPS),
+	NAME_ROW("x-request-id", 0),
+	NAME_ROW("x-rewrite-", FAMILY),
+	NAME_ROW("x-scheme", 0),
+	NAME_ROW("x-ssl-", FAMILY | HOPS),
+	NAME_ROW("x-sucuri-clientip", 0),
+	NAME_ROW("x-sucuri-", FAMILY | HOPS),
+	NAME_ROW("x-tls-", FAMILY | HOPS),
+	NAME_ROW("x-url-scheme", 0),
+	NAME_ROW("x-vercel-forwarded-for", 0),
+	NAME_ROW("x-vercel-", FAMILY | HOPS),
+	NAME_ROW("x-webauth-", FAMILY | HOPS),
 };
 
-enum { ROWS = sizeof claims / sizeof *claims };
+static struct name_table claims = {.rows = rows, .n = sizeof rows / sizeof *rows};
 
-/* Where the rows of a letter begin; those of the next one behind it. */
-static uint8_t begin[27];
-
-__attribute__((constructor)) static void find_letters(void)
+__attribute__((constructor)) static void index_claims(void)
 {
-	unsigned row = 0;
-
-	for (unsigned letter = 0; letter < 26; letter++) {
-		begin[letter] = (uint8_t)row;
-		while (row < ROWS && claims[row].name.at[0] == (char)('a' + letter))
-			row++;
-	}
-	begin[26] = (uint8_t)row;
-}
-
-static bool fits(const struct claim *c, struct slice name)
-{
-	return slice_starts(name, c->name) && (c->how & FAMILY || name.len == c->name.len);
-}
-
-/* The first row that fits decides: what is said of one name stands above its family. */
-static const struct claim *claim_of(struct slice name)
-{
-	unsigned letter = (unsigned)(name.at[0] - 'a');
-
-	if (letter >= 26)
-		return NULL;
-	for (unsigned i = begin[letter]; i < begin[letter + 1]; i++)
-		if (claims[i].name.at[2] == name.at[name.len > 2 ? 2 : 0] && fits(&claims[i], name))
-			return &claims[i];
-	return NULL;
+	name_table_index(&claims);
 }
 
 bool http_is_claim(struct slice name)
 {
-	return name.len && claim_of(name);
+	return name_table_find(&claims, name) != NULL;
 }
 
 void http_hide_claims(struct fields *f, bool trusted)
 {
 	for (uint32_t i = 0; i < f->n; i++) {
-		const struct claim *c = f->at[i].name.len ? claim_of(f->at[i].name) : NULL;
+		const struct name_row *c = name_table_find(&claims, f->at[i].name);
 
 		if (c && !(trusted && c->how & HOPS))
 			f->at[i].hidden = 1;

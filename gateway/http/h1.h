@@ -73,8 +73,8 @@ bool h1_authority(struct arena *a, struct slice text, bool secure, struct reques
 /* ---- Responses ---- */
 
 /* Parse a response head that answers `req`; only req's head, upgrade and fields are read.  False:
- * the origin broke the protocol, *why.  Hidden: hop-by-hop and framing fields, what Connection
- * names, and what tells the origin's software (Server, Via, X-Powered-By and kin, Alt-Svc).
+ * the origin broke the protocol, *why.  Hidden: hop-by-hop and framing fields, and what Connection
+ * names.  What tells the origin's software stays visible: see http_hide_telltales.
  * 101 only as the right answer to a WebSocket handshake (RFC 6455 section 4.2.2). */
 bool h1_response(struct arena *a, struct slice head, const struct h1_limits *limits, const struct request *req,
 		 struct response *out, const char **why);

@@ -1,74 +1,47 @@
 /* section.c -- a field section: lines to fields, and which of them travel on.
  *
- * The rules for names are one table; requests and responses differ only in the
- * column they read. */
+ * The rules for names are one table.  Requests and responses differ in what is made of look-alikes. */
 #include "gateway/base/text.h"
 #include "gateway/http/bytes.h"
 #include "gateway/http/parts.h"
 
 const char h1_no_memory[] = "memory is used up";
 
-enum { BOTH = H1_TO_ORIGIN | H1_TO_CLIENT };
-
-/* Never forwarded in these directions: hop-by-hop, framing, orders to a proxy, or the origin's make. */
-static const uint8_t hidden[FIELD_NAMES] = {
-	[FIELD_HOST] = BOTH,
-	[FIELD_CONTENT_LENGTH] = BOTH,
-	[FIELD_TRANSFER_ENCODING] = BOTH,
-	[FIELD_CONNECTION] = BOTH,
-	[FIELD_KEEP_ALIVE] = BOTH,
-	[FIELD_PROXY_CONNECTION] = BOTH,
-	[FIELD_TE] = BOTH,
-	[FIELD_TRAILER] = BOTH,
-	[FIELD_UPGRADE] = BOTH,
-	[FIELD_EXPECT] = BOTH,
-	[FIELD_HTTP2_SETTINGS] = BOTH,
-	[FIELD_EARLY_DATA] = BOTH,
-	[FIELD_PROXY] = BOTH,
-	[FIELD_PROXY_AUTHORIZATION] = BOTH,
-	[FIELD_PROXY_AUTHENTICATE] = BOTH,
-	[FIELD_X_ACCEL_REDIRECT] = BOTH,
-	[FIELD_X_SENDFILE] = BOTH,
-	[FIELD_SURROGATE_CONTROL] = BOTH,
-	[FIELD_SERVER] = H1_TO_CLIENT,
-	[FIELD_VIA] = H1_TO_CLIENT,
-	[FIELD_X_POWERED_BY] = H1_TO_CLIENT,
-	[FIELD_X_ASPNET_VERSION] = H1_TO_CLIENT,
-	[FIELD_X_ASPNETMVC_VERSION] = H1_TO_CLIENT,
-	[FIELD_X_GENERATOR] = H1_TO_CLIENT,
-	[FIELD_X_RUNTIME] = H1_TO_CLIENT,
-	[FIELD_X_BACKEND] = H1_TO_CLIENT,
-	[FIELD_X_BACKEND_SERVER] = H1_TO_CLIENT,
-	[FIELD_ALT_SVC] = H1_TO_CLIENT,
+/* Never forwarded: hop-by-hop, framing, orders to a proxy. */
+static const bool hidden[FIELD_NAMES] = {
+	[FIELD_HOST] = true,
+	[FIELD_CONTENT_LENGTH] = true,
+	[FIELD_TRANSFER_ENCODING] = true,
+	[FIELD_CONNECTION] = true,
+	[FIELD_KEEP_ALIVE] = true,
+	[FIELD_PROXY_CONNECTION] = true,
+	[FIELD_TE] = true,
+	[FIELD_TRAILER] = true,
+	[FIELD_UPGRADE] = true,
+	[FIELD_EXPECT] = true,
+	[FIELD_HTTP2_SETTINGS] = true,
+	[FIELD_EARLY_DATA] = true,
+	[FIELD_PROXY] = true,
+	[FIELD_PROXY_AUTHORIZATION] = true,
+	[FIELD_PROXY_AUTHENTICATE] = true,
+	[FIELD_X_ACCEL_REDIRECT] = true,
+	[FIELD_X_SENDFILE] = true,
+	[FIELD_SURROGATE_CONTROL] = true,
 };
 
 /* Families of names; those of one member end where the name ends. */
-static const struct {
-	struct slice start;
-	uint8_t way;
-} families[] = {
-	{{"x-accel-", 8}, BOTH},
-	{{"x-sendfile", 10}, BOTH},
-	{{"x-lighttpd-send", 15}, BOTH},
-	{{"surrogate-", 10}, BOTH},
-	{{"proxy-", 6}, BOTH},
-	{{"x-aspnet", 8}, H1_TO_CLIENT},
-	{{"x-backend", 9}, H1_TO_CLIENT},
-	{{"x-powered-", 10}, H1_TO_CLIENT},
-	{{"x-server", 8}, H1_TO_CLIENT},
-	{{"x-served-by", 11}, H1_TO_CLIENT},
-	{{"x-upstream", 10}, H1_TO_CLIENT},
-	{{"x-varnish", 9}, H1_TO_CLIENT},
+static const struct slice families[] = {
+	{"x-accel-", 8}, {"x-sendfile", 10}, {"x-lighttpd-send", 15}, {"surrogate-", 10}, {"proxy-", 6},
 };
 
-static bool stays(const struct field *f, enum h1_way way)
+static bool stays(const struct field *f)
 {
 	if (f->id != FIELD_OTHER)
-		return hidden[f->id] & way;
+		return hidden[f->id];
 	if (f->name.at[0] != 'x' && f->name.at[0] != 's' && f->name.at[0] != 'p')
 		return false;
 	for (unsigned i = 0; i < sizeof families / sizeof *families; i++)
-		if ((families[i].way & way) && slice_starts(f->name, families[i].start))
+		if (slice_starts(f->name, families[i]))
 			return true;
 	return false;
 }
@@ -135,7 +108,7 @@ static unsigned add(struct arena *a, struct slice name, struct slice value, bool
 	if (!fields_add(out, a, name, value))
 		return h1_refuse(why, 503, h1_no_memory);
 	f = &out->at[out->n - 1];
-	f->hidden = stays(f, way) || (odd && way == H1_TO_ORIGIN);
+	f->hidden = stays(f) || (odd && way == H1_TO_ORIGIN);
 	return 0;
 }
 

@@ -123,7 +123,7 @@ bool identity_fill(struct exchange *x)
 
 /* What a trusted hop said of the scheme; only the two words there are.  A hop that adds to what its client sent
  * adds behind it, so the last field is its own. */
-static struct slice scheme_of(const struct exchange *x)
+struct slice identity_scheme(const struct exchange *x)
 {
 	const struct field *said = NULL;
 
@@ -167,7 +167,7 @@ bool identity_upstream(struct exchange *x, struct fields *extra)
 	if (!list.at || !real.at)
 		return false;
 	fits = fields_add(extra, &x->arena, field_name_text(FIELD_X_FORWARDED_FOR), list) &&
-	       fields_add(extra, &x->arena, field_name_text(FIELD_X_FORWARDED_PROTO), scheme_of(x)) &&
+	       fields_add(extra, &x->arena, field_name_text(FIELD_X_FORWARDED_PROTO), identity_scheme(x)) &&
 	       fields_add(extra, &x->arena, field_name_text(FIELD_X_FORWARDED_HOST), x->req.authority) &&
 	       fields_add(extra, &x->arena, field_name_text(FIELD_X_REAL_IP), real) &&
 	       fields_add(extra, &x->arena, field_name_text(FIELD_X_REQUEST_ID), x->facts.id);

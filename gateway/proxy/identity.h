@@ -14,6 +14,8 @@
 bool identity_fill(struct exchange *x);
 /* The request id alone, for answers before identity_fill. */
 bool identity_id(struct exchange *x);
+/* "https" or "http": how the client has come, by our connection or a trusted hop's word. */
+struct slice identity_scheme(const struct exchange *x);
 /* Our fields towards the origin. */
 bool identity_upstream(struct exchange *x, struct fields *extra);
 
