@@ -4,7 +4,6 @@
  * per destination and written once a turn; acknowledgements follow the write. */
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>

@@ -4,7 +4,6 @@
  * they run empty between requests.  While an exchange does not take content,
  * nothing more is read: the client feels it through TCP. */
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "gateway/base/log.h"
 #include "gateway/base/metric.h"

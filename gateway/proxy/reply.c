@@ -1,7 +1,6 @@
 /* reply.c -- error pages and redirects. */
 #include "gateway/proxy/reply.h"
 
-#include <stdio.h>
 #include <time.h>
 
 #include "gateway/proxy/identity.h"
