@@ -28,6 +28,7 @@ extern const struct setting config_table[];
 
 /* config_custom.c: values that need more than a kind. */
 bool config_parse_host(struct setting_reader *r, const struct yaml_node *node, void *out);
+bool config_parse_field(struct setting_reader *r, const struct yaml_node *node, void *out);
 bool config_parse_network(struct setting_reader *r, const struct yaml_node *node, void *out);
 bool config_parse_server(struct setting_reader *r, const struct yaml_node *node, void *out);
 bool config_parse_auto(struct setting_reader *r, const struct yaml_node *node, void *out);
@@ -40,6 +41,9 @@ extern const struct setting config_server_table[];
 bool config_read_url(struct fail *f, struct place place, struct slice text, struct config_server *server);
 bool config_resolve(struct config_reader *r, struct slice name, struct addr *out, struct place place);
 void config_origins(struct config_reader *r);
+
+/* config_names.c: o->names and o->ports, once its servers are resolved. */
+void config_names(struct config_reader *r, struct config_origin *o);
 
 /* config_check.c: what the entries mean together. */
 void config_listeners(struct config_reader *r, bool given);

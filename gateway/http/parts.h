@@ -4,8 +4,8 @@
 
 #include "gateway/http/h1.h"
 
-/* Which way a field section goes: it decides what is hidden. */
-enum h1_way { H1_TO_ORIGIN = 1, H1_TO_CLIENT = 2 };
+/* Which way a field section goes: look-alikes are refused or hidden only towards an origin. */
+enum h1_way { H1_TO_ORIGIN, H1_TO_CLIENT };
 
 /* The field lines of a head up to its empty line, which must be the last two bytes before `end`.
  * The bytes are ours: names are made lower case where they stand, slices point there.  Fields that

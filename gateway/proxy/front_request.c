@@ -22,6 +22,8 @@ static struct exchange *begin(struct front *f)
 	f->ticked_ms = loop_ms(f->proxy->loop);
 	timer_start(f->proxy->loop, &f->timer, front_tick_ms(f));
 	x->peer = f->peer;
+	x->hop = f->hop;
+	x->hopped = f->hopped;
 	x->facts.client = f->peer;
 	x->facts.client_port = f->peer_port;
 	x->req.minor = 1;

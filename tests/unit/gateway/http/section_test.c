@@ -135,8 +135,13 @@ static const struct row lines[] = {
 	{B("True_Client_IP: 127.0.0.1"), 400, "G3: another address"},
 	{B("Content_Type: a/b"), 400, "G3: a look-alike media type"},
 	{B("Proxy_: http://evil"), 400, "G9: a look-alike of httpoxy"},
+	{B("X!Forwarded!For: 127.0.0.1"), 400, "G3: some read every sign as one"},
+	{B("X-Forwarded~For: 127.0.0.1"), 400, "G3: a tilde"},
+	{B("Content`Length: 5"), 400, "G3: a backtick"},
+	{B("Authorization': x"), 400, "G3: a quote behind"},
 	{B("X_Auth_User: root"), 0, "G3: an unknown name is not refused, but hidden"},
 	{B("X.Auth.User: root"), 0, "G3: neither with dots"},
+	{B("X$Auth$User: root"), 0, "G3: nor with other signs"},
 	{B("X-Auth-User\x00: root"), 400, "G3: a NUL behind a name"},
 	{B("X-Auth-User : root"), 400, "G3: a space behind a name"},
 };
