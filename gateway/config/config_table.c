@@ -152,7 +152,8 @@ static const struct setting each_ruleset = {
 	.kind = SETTING_STRUCT, .table = ruleset_table, .size = sizeof(struct config_ruleset)};
 
 static const struct setting client_table[] = {
-	{SIZE("head_bytes", config_client, head_bytes, "32KiB", KIB, 256 * KIB, "One request head; 431 beyond.")},
+	{SIZE("head_bytes", config_client, head_bytes, "32KiB", KIB, 256 * KIB,
+	      "One request head, 431 beyond; one head of an answer, 502 beyond.")},
 	{SIZE("target_bytes", config_client, target_bytes, "8KiB", 256, 64 * KIB, "The request target; 414 beyond.")},
 	{INT("fields", config_client, fields, "100", 10, 1000, "Header fields, cookie crumbs included; 431 beyond.")},
 	{TIME("handshake", config_client, handshake_ms, "5s", 100, MINUTE, "The whole TLS handshake, and a PROXY header before it.")},

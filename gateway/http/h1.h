@@ -54,6 +54,7 @@ enum h1_found h1_scan(struct h1_scan *s, struct slice bytes, uint32_t *len, cons
  * Cookie is without $Version, $Path, $Domain and $Port, for everybody.
  * At most one Host, Content-Length, Transfer-Encoding, Content-Type, Authorization, Expect.
  * Content-Length may have leading zeros (19 digits at most); a number is sent upstream.
+ * Absolute form: its authority counts and Host's is forgotten, though it must have been a good one.
  * 501: a method over 32 bytes, or a known transfer coding other than chunked.  421: absolute form
  * with the other scheme; a host nobody serves is the caller's to refuse. */
 unsigned h1_request(struct arena *a, struct slice head, const struct h1_limits *limits, bool secure,

@@ -144,10 +144,13 @@ static void tick(struct front *f)
 
 	f->ticked_ms = now;
 	timer_start(f->proxy->loop, &f->timer, front_tick_ms(f));
-	if (too_slow_reading(f, now))
+	if (too_slow_reading(f, now)) {
 		front_shut(f, true);
-	else if (too_slow_sending(f, passed))
+	} else if (too_slow_sending(f, passed)) {
+		/* However little is missing: what comes now is not waited for, and nothing behind it is a request. */
+		f->body = HTTP_BODY_CLOSE;
 		exchange_body_broken(f->x, REASON_SLOW_BODY, "the content came too slowly");
+	}
 }
 
 static void late(struct timer *t)

@@ -44,6 +44,8 @@ void front_refuse_head(struct front *f, enum reason reason, unsigned status, con
 
 	if (!x)
 		return;
+	/* As far as one can tell: an answer to HEAD has no content, whatever is wrong with it. */
+	x->req.head = slice_starts(buf_slice(&f->in), SLICE("HEAD "));
 	f->body = HTTP_BODY_CLOSE;
 	f->body_over = false;
 	exchange_refuse(x, reason, status, why);

@@ -14,6 +14,8 @@ static const struct {
 	{"GET /x/../y?q HTTP/1.0\r\nHOST: A.:80\r\nX: 1\r\nX:2 \r\nx:",
 	 "GET /y?q HTTP/1.1\r\nHost: a\r\nx: 1\r\nx: 2\r\nx: ", "canonical, in order"},
 	{"GET http://a:81/%7e HTTP/1.1\r\nHost: a:81", "GET /~ HTTP/1.1\r\nHost: a:81", "A21: origin form"},
+	{"GET http://Other.example:81?x HTTP/1.1\r\nHost: a", "GET /?x HTTP/1.1\r\nHost: other.example:81", "A21: the target's host"},
+	{"GET http://other.example/ HTTP/1.1\r\nHost: a:81", "GET / HTTP/1.1\r\nHost: other.example", "and its port"},
 	{"GET /a%2561%20 HTTP/1.1\r\nHost: a", "GET /a%2561%20 HTTP/1.1\r\nHost: a", "F9: as it was judged"},
 	{"OPTIONS * HTTP/1.1\r\nHost: a", "OPTIONS * HTTP/1.1\r\nHost: a", "the asterisk"},
 	{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 010", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10", "A3: a number"},
