@@ -33,9 +33,10 @@ int zygote_run(struct engine *e, int ready);
 int inspector_run(const struct engine *e, unsigned number);
 /* Judge one request: the body's form, then the rules.  Texts of hits are made in the arena.  `kept`: NULL, or
  * where the transaction of a request that is let through is to be left (NULL when there is none).
+ * *plain: where out->plain says so, the decoded content, in the arena.
  * False: the engine's state is in doubt. */
 bool inspector_judge(const struct engine *e, const struct waf_job *job, struct slice body, struct arena *a,
-		     struct waf_answer *out, struct modsec_kept **kept);
+		     struct waf_answer *out, struct modsec_kept **kept, struct slice *plain);
 /* Judge one answer in its request's transaction, which is used up; NULL: the request's head is run again.
  * As above. */
 bool inspector_judge_answer(const struct engine *e, struct modsec_kept *kept, const struct waf_job *job, struct slice body,

@@ -170,6 +170,7 @@ static void warm_up(struct engine *e)
 {
 	struct waf_job *job = calloc(1, sizeof *job);
 	struct waf_answer *answer = calloc(1, sizeof *answer);
+	struct slice plain;
 	struct arena a;
 
 	arena_init(&a, NULL, 16 << 10);
@@ -191,7 +192,7 @@ static void warm_up(struct engine *e)
 		fields_add(&job->fields, &a, SLICE("host"), SLICE("localhost"));
 		fields_add(&job->fields, &a, SLICE("user-agent"), SLICE("warm"));
 		fields_add(&job->fields, &a, SLICE("content-type"), SLICE("application/x-www-form-urlencoded"));
-		inspector_judge(e, job, job->body, &a, answer, NULL);
+		inspector_judge(e, job, job->body, &a, answer, NULL, &plain);
 		arena_done(&a);
 	}
 	free(answer);

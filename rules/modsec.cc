@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <initializer_list>
 #include <memory>
 #include <string>
@@ -68,6 +69,12 @@ std::string settings(const modsec_ruleset &set)
 	     "\n";
 	s += R"(SecRule MULTIPART_UNMATCHED_BOUNDARY "@eq 1" "id:200004,phase:2,deny,status:400,log,t:none,severity:2,msg:'A multipart boundary may be unmatched'")"
 	     "\n";
+	/* Frameworks take this field of a POST for the method: held to the list that methods are held to. */
+	s += R"(SecRule REQUEST_METHOD "@streq POST" "id:200011,phase:2,deny,status:403,log,t:none,severity:2,msg:'A method that is not allowed, in a form field',tag:'attack-protocol',chain"
+SecRule &TX:allowed_methods "@eq 1" "t:none,chain"
+SecRule ARGS:_method|ARGS:json._method "@rx ^(?:PUT|DELETE|PATCH|TRACE|CONNECT|COPY|MOVE|MKCOL|PROPFIND|PROPPATCH|LOCK|UNLOCK|PURGE|LINK|UNLINK)$" "t:none,t:trim,t:uppercase,capture,chain"
+SecRule TX:0 "!@within %{tx.allowed_methods}" "t:none,t:trim,t:uppercase")"
+	     "\n";
 	s += R"(SecRule REQBODY_PROCESSOR "@streq XML" "id:200008,phase:2,pass,log,t:none,msg:'XML'")"
 	     "\n";
 #if MODSECURITY_VERSION_NUM >= 30110100
@@ -79,6 +86,16 @@ std::string settings(const modsec_ruleset &set)
 #endif
 	return s;
 }
+
+/* Behind the rule set's own defaults: its list of media types guards an engine that is blind to others.  What policy
+ * lists, or is read here to the letter, is on it. */
+const char type_accepted[] =
+	R"(SecRule &TX:portcullis_type "@eq 1" "id:200012,phase:1,pass,nolog,t:none,setvar:'tx.allowed_request_content_type=%{tx.allowed_request_content_type} |%{tx.portcullis_type}|'")"
+	"\n";
+
+/* Behind the rules: 922150 keeps a part's media type for 922110, with the line end that the engine leaves behind it, and
+ * so every charset of a part was refused, the allowed ones, too. */
+const char part_types[] = "SecRuleUpdateActionById 922150 \"t:trim\"\n";
 
 /* "Rules error. File: F. Line: N. Column: C. reason" becomes "F:N: reason"; so does
  * "reason. File: (an address) at line: N". */
@@ -113,9 +130,19 @@ public:
 	{
 		if (!add(settings(set_), "(engine settings)"))
 			return false;
-		for (unsigned i = 0; i < set_.texts_n; i++)
+		bool crs = false;
+
+		for (unsigned i = 0; i < set_.texts_n; i++) {
 			if (!add_text(set_.texts[i]))
 				return false;
+			if (!is_initialization(set_.texts[i]))
+				continue;
+			crs = true;
+			if (!add(type_accepted, "(engine settings)"))
+				return false;
+		}
+		if (crs && !add(part_types, "(engine settings)"))
+			return false;
 		give_answers_whole();
 		return true;
 	}
@@ -125,6 +152,11 @@ public:
 	unsigned loaded() const { return loaded_; }
 
 private:
+	static bool is_initialization(const modsec_text &t)
+	{
+		return std::strstr(t.name, "/REQUEST-901-");
+	}
+
 	/* Which answers are inspected, and how much of them, is policy's: what it hands over is looked at. */
 	void give_answers_whole()
 	{
@@ -218,6 +250,8 @@ void lay_over(Transaction &t, const modsec_request &req)
 	set_tx(t, "detection_paranoia_level", detection);
 	set_tx(t, "inbound_anomaly_score_threshold", req.threshold_request);
 	set_tx(t, "outbound_anomaly_score_threshold", req.threshold_response);
+	if (req.type_accepted)
+		t.m_collections.m_tx_collection->storeOrUpdateFirst("portcullis_type", req.type_accepted);
 	for (unsigned i = 0; i < req.exclusions_n; i++) {
 		const modsec_exclusion &x = req.exclusions[i];
 
@@ -286,6 +320,53 @@ void take_head(Transaction &t, const modsec_request &req)
 	t.m_variableServerName.set(req.server_name, 0);
 }
 
+void add_cookies(Transaction &t, const modsec_request &req)
+{
+	for (unsigned i = 0; i < req.extras_n; i++) {
+		const extra &x = req.extras[i];
+
+		if (x.kind != EXTRA_COOKIE)
+			continue;
+		t.m_variableRequestCookies.set(text(x.name), text(x.value), 0);
+		t.m_variableRequestCookiesNames.set(text(x.name), text(x.name), 0);
+	}
+}
+
+/* What the body holds beside what the engine finds in it. */
+void add_extras(Transaction &t, const modsec_request &req)
+{
+	for (unsigned i = 0; i < req.extras_n; i++) {
+		const extra &x = req.extras[i];
+
+		if (x.kind == EXTRA_ARGUMENT)
+			t.addArgument("POST", text(x.name), text(x.value), 0);
+		else if (x.kind == EXTRA_FILE)
+			t.m_variableFiles.set(text(x.name), text(x.value), 0);
+	}
+}
+
+/* The engine goes by the beginning of Content-Type; here the whole of it is known. */
+void read_as(Transaction &t, body_reading reading)
+{
+	switch (reading) {
+	case BODY_AS_SAID:
+		return;
+	case BODY_AS_JSON:
+		t.m_requestBodyProcessor = Transaction::JSONRequestBody;
+		t.m_variableReqbodyProcessor.set("JSON", 0);
+		return;
+	case BODY_AS_XML:
+		t.m_requestBodyProcessor = Transaction::XMLRequestBody;
+		t.m_variableReqbodyProcessor.set("XML", 0);
+		return;
+	case BODY_AS_FORM:
+	case BODY_AS_TEXT:
+		t.m_requestBodyProcessor = Transaction::UnknownFormat;
+		t.m_requestBodyType = reading == BODY_AS_FORM ? Transaction::WWWFormUrlEncoded : Transaction::UnknownFormat;
+		t.m_variableReqbodyProcessor.set(reading == BODY_AS_FORM ? "URLENCODED" : "", 0);
+	}
+}
+
 bool stopped(Transaction &t, modsec_verdict *out)
 {
 	if (!t.m_it.disruptive)
@@ -299,9 +380,12 @@ bool stopped(Transaction &t, modsec_verdict *out)
 void run_phases(Transaction &t, const modsec_request &req, bool goes_on, modsec_verdict *out)
 {
 	take_head(t, req);
+	add_cookies(t, req);
 	t.processRequestHeaders();
 	if (stopped(t, out))
 		return;
+	read_as(t, req.reading);
+	add_extras(t, req);
 	if (req.with_body && req.body.len)
 		t.appendRequestBody(reinterpret_cast<const unsigned char *>(req.body.at), req.body.len);
 	if (stopped(t, out))
@@ -364,8 +448,12 @@ struct modsec {
 	unsigned rules = 0;
 };
 
+/* modsec_mend.cc */
+void modsec_mend();
+
 struct modsec *modsec_load(const struct modsec_ruleset *sets, unsigned n, char *why, size_t room)
 {
+	modsec_mend();
 	try {
 		std::unique_ptr<modsec> m(new modsec);
 

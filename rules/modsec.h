@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "gateway/base/slice.h"
+#include "rules/extra.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -60,6 +60,10 @@ struct modsec_request {
 	unsigned exclusions_n;
 	bool with_body;
 	struct slice body;
+	enum body_reading reading;   /* of the body */
+	const struct extra *extras;  /* arguments and files beside what is found in it; cookies */
+	unsigned extras_n;
+	const char *type_accepted;   /* NULL; or a media type, in lower case, that the rule set's own list is to have, too */
 };
 
 struct modsec_hit {

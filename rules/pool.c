@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "gateway/base/fail.h"
 #include "gateway/base/hash.h"
@@ -97,6 +98,7 @@ static void answer_ourselves(struct pool *p, struct pool_ask *q, enum waf_result
 	answer.token = q->token;
 	answer.result = result;
 	forget(p, q);
+	q->plain_fd = -1;
 	q->answered(q, &answer);
 }
 
@@ -224,20 +226,42 @@ static void expire(struct timer *t)
 
 /* ---- Answers ---- */
 
-static void take_answer(struct pool *p, struct slice message)
+/* False: it is nobody's, and so is the descriptor. */
+static bool take_answer(struct pool *p, struct slice message, int plain_fd)
 {
 	struct waf_answer answer;
 	struct pool_ask *q = NULL;
 
 	if (!waf_unpack_answer(message, &answer))
-		return;
+		return false;
 	for (unsigned i = 0; i < WAF_OUTSTANDING; i++)
 		if (p->slots[i].ask && p->slots[i].token == answer.token)
 			q = p->slots[i].ask;
 	if (!q)
-		return; /* cancelled, or answered before */
+		return false; /* cancelled, or answered before */
 	forget(p, q);
+	q->plain_fd = plain_fd;
 	q->answered(q, &answer);
+	return true;
+}
+
+/* One datagram, and the one descriptor that may come with it.  The kernel closes what there is no room for: CMSG_SPACE
+ * would be room for two. */
+static ssize_t receive(struct pool *p, int fd, int *plain_fd)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec part = {p->in, WAF_MESSAGE};
+	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_LEN(sizeof(int))};
+	ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&m);
+
+	*plain_fd = -1;
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(plain_fd, CMSG_DATA(c), sizeof(int));
+	return n;
 }
 
 /* Nobody will answer what is out on this lane. */
@@ -259,7 +283,8 @@ static void end_lane(struct pool *p, struct lane *lane)
 static void read_lane(struct pool *p, struct lane *lane)
 {
 	for (unsigned i = 0; i < LANE_TURN; i++) {
-		ssize_t n = recv(lane->watch.fd, p->in, WAF_MESSAGE, MSG_DONTWAIT | MSG_TRUNC);
+		int plain_fd;
+		ssize_t n = receive(p, lane->watch.fd, &plain_fd);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -269,8 +294,8 @@ static void read_lane(struct pool *p, struct lane *lane)
 			end_lane(p, lane);
 			return;
 		}
-		if (n <= WAF_MESSAGE)
-			take_answer(p, slice_make(p->in, (size_t)n));
+		if ((n > WAF_MESSAGE || !take_answer(p, slice_make(p->in, (size_t)n), plain_fd)) && plain_fd >= 0)
+			close(plain_fd);
 	}
 	/* An inspector that was taken over could write as fast as we read. */
 	task_start(p->loop, &lane->more);
@@ -312,7 +337,9 @@ static uint64_t new_token(struct pool *p)
 /* A body that takes long must not stand in front of a page. */
 static enum waf_lane lane_of(const struct waf_job *job)
 {
-	return job->body_len > (job->answering ? POOL_SMALL_ANSWER : POOL_SMALL) ? WAF_BIG : WAF_SMALL;
+	uint64_t len = job->coding ? job->plain_most : job->body_len;
+
+	return len > (job->answering ? POOL_SMALL_ANSWER : POOL_SMALL) ? WAF_BIG : WAF_SMALL;
 }
 
 /* At something that may take long.  What its cell says is a hint and no more: the inspector may write what it

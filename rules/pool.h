@@ -36,6 +36,7 @@ struct pool_ask {
 	int64_t queue_until_us, asked_us;
 	bool out;      /* sent, not answered */
 	bool waiting;  /* here */
+	int plain_fd;  /* while `answered` runs: -1, or the decoded content's file, unlooked at; it is the asker's */
 	void (*answered)(struct pool_ask *q, const struct waf_answer *answer);
 	void *owner;
 };

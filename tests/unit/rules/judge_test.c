@@ -10,6 +10,7 @@ static struct engine engine;
 static struct arena arena;
 static struct waf_job job;
 static struct waf_answer answer;
+static struct slice plain;
 
 static const struct plan_ruleset bounds = {.arguments = 1000, .json_depth = 64, .parts = 128, .body_max = 1 << 20};
 
@@ -47,7 +48,7 @@ static int drop_arena(void **state)
 static void judge(void)
 {
 	memset(&answer, 0, sizeof answer);
-	assert_true(inspector_judge(&engine, &job, job.body, &arena, &answer, NULL));
+	assert_true(inspector_judge(&engine, &job, job.body, &arena, &answer, NULL, &plain));
 }
 
 /* Did a rule of from..to match? */
@@ -407,7 +408,7 @@ static struct modsec_kept *keep_request(const char *target)
 
 	bed_job(&job, &arena, target);
 	memset(&answer, 0, sizeof answer);
-	assert_true(inspector_judge(&engine, &job, SLICE_NONE, &arena, &answer, &kept));
+	assert_true(inspector_judge(&engine, &job, SLICE_NONE, &arena, &answer, &kept, &plain));
 	return kept;
 }
 
@@ -458,7 +459,7 @@ static void an_answer_tells_only_its_own_hits(void **state)
 		bed_job(&job, &arena, "/?q=%3Cscript%3Ealert(1)%3C/script%3E");
 		job.mode = WAF_DETECT;
 		memset(&answer, 0, sizeof answer);
-		assert_true(inspector_judge(&engine, &job, SLICE_NONE, &arena, &answer, &kept));
+		assert_true(inspector_judge(&engine, &job, SLICE_NONE, &arena, &answer, &kept, &plain));
 		assert_true(kept && hit(941100, 941999));
 		if (gone)
 			modsec_drop(kept);
@@ -548,13 +549,13 @@ static void files_load_in_order_and_policy_outranks_the_setup(void **state)
 		fail_msg("%s", why);
 	bed_job(&job, &arena, "/");
 	memset(&answer, 0, sizeof answer);
-	assert_true(inspector_judge(&own, &job, SLICE_NONE, &arena, &answer, NULL));
+	assert_true(inspector_judge(&own, &job, SLICE_NONE, &arena, &answer, NULL, &plain));
 	assert_int_equal(answer.status, 418);
 	assert_true(slice_is(answer.hits[0].message, "sfa at 1"));
 	assert_int_equal(answer.hits_n, 1);
 	job.mode = WAF_DETECT;
 	memset(&answer, 0, sizeof answer);
-	assert_true(inspector_judge(&own, &job, SLICE_NONE, &arena, &answer, NULL));
+	assert_true(inspector_judge(&own, &job, SLICE_NONE, &arena, &answer, NULL, &plain));
 	assert_int_equal(answer.result, WAF_ALLOW);
 	assert_int_equal(answer.hits_n, 2); /* the phase of logging too */
 	modsec_free(own.modsec);

@@ -47,10 +47,11 @@ static void take(void)
 static unsigned status_of(const char *target)
 {
 	struct waf_answer answer = {0};
+	struct slice plain;
 	struct waf_job job;
 
 	bed_job(&job, &arena, target);
-	assert_true(inspector_judge(&engine, &job, SLICE_NONE, &arena, &answer, NULL));
+	assert_true(inspector_judge(&engine, &job, SLICE_NONE, &arena, &answer, NULL, &plain));
 	return answer.result == WAF_DENY ? answer.status : 200;
 }
 
