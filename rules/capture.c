@@ -169,12 +169,13 @@ static void named(void *context, const struct seclang_name *n)
 	struct slice name;
 
 	if (n->kind == SECLANG_REMOTE || slice_starts(n->name, SLICE("https://"))) {
-		fail_at(c->fail, by, "%.*s names %.*s: rules come from files alone; download it and name the file", SLICE_F(n->by),
-			SLICE_F(n->name));
+		fail_at(c->fail, by, "%.*s names %.*s: rules come from files alone; download it and name the file",
+			SLICE_F(n->by), SLICE_F(n->name));
 		return;
 	}
 	if (n->kind == SECLANG_SCRIPT && n->name.at[0] != '/') {
-		fail_at(c->fail, by, "%.*s names %.*s, which is not absolute; write the whole path", SLICE_F(n->by), SLICE_F(n->name));
+		fail_at(c->fail, by, "%.*s names %.*s, which is not absolute; write the whole path", SLICE_F(n->by),
+			SLICE_F(n->name));
 		return;
 	}
 	name = beside(c, l->in, n->name);
@@ -213,7 +214,8 @@ static bool take_text(struct capture *c, struct slice name, struct place by, uns
 	if (s->open)
 		return fail_at(c->fail, by, "%s is included by itself", s->name.at);
 	if (depth > CAPTURE_DEPTH)
-		return fail_at(c->fail, by, "%s: files that include each other more than %d levels deep", s->name.at, CAPTURE_DEPTH);
+		return fail_at(c->fail, by, "%s: files that include each other more than %d levels deep", s->name.at,
+			       CAPTURE_DEPTH);
 	if (s->looked_at)
 		return true;
 	s->looked_at = s->open = true;
@@ -346,7 +348,8 @@ static bool unchanged(struct capture *c)
 		struct stat st = {0};
 
 		if (stat(c->seen[i].name.at, &st) < 0 || !same(&st, &c->seen[i].as))
-			return fail_at(c->fail, c->seen[i].by, "%s changed while rules were read; try again when the change is complete",
+			return fail_at(c->fail, c->seen[i].by,
+				       "%s changed while rules were read; try again when the change is complete",
 				       c->seen[i].name.at);
 	}
 	return true;

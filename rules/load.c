@@ -66,7 +66,8 @@ static unsigned count_texts(struct slice rest)
 	return n;
 }
 
-static const char *begin_set(struct loading *l, const struct plan *plan, const struct bundle_item *item, struct slice rest)
+static const char *begin_set(struct loading *l, const struct plan *plan, const struct bundle_item *item,
+			     struct slice rest)
 {
 	const struct plan_ruleset *bounds = &plan->rulesets[l->sets_n];
 	struct modsec_ruleset *set = &l->sets[l->sets_n];

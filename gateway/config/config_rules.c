@@ -43,13 +43,14 @@ static bool read_ruleset(struct config_reader *r, struct capture *c, struct conf
 /* A memory file that nobody can change any more; -1 when there is no room. */
 static int sealed(struct slice bytes)
 {
+	const int seals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 	int fd = memfd_create("rules", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	size_t done = 0;
 	ssize_t n = 1;
 
 	while (fd >= 0 && done < bytes.len && (n = write(fd, bytes.at + done, bytes.len - done)) > 0)
 		done += (size_t)n;
-	if (fd < 0 || (done == bytes.len && fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0))
+	if (fd < 0 || (done == bytes.len && fcntl(fd, F_ADD_SEALS, seals) == 0))
 		return fd;
 	close(fd);
 	return -1;

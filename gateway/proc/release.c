@@ -12,8 +12,13 @@
 
 void release_init(struct node *n, struct release *r)
 {
-	*r = (struct release){.slot = n->next_slot++ % IMAGE_SLOTS, .image_fd = -1, .secrets_fd = -1, .country_fd = -1, .asn_fd = -1, .rules_fd = -1,
-			       .outputs = {-1, -1, -1}};
+	*r = (struct release){.slot = n->next_slot++ % IMAGE_SLOTS,
+			      .image_fd = -1,
+			      .secrets_fd = -1,
+			      .country_fd = -1,
+			      .asn_fd = -1,
+			      .rules_fd = -1,
+			      .outputs = {-1, -1, -1}};
 }
 
 /* ---- Loading ---- */

@@ -309,7 +309,8 @@ bool reload_child_ended(struct node *n, pid_t pid, int status)
 	if (WIFSIGNALED(status))
 		tell(r, "error: the loader was ended by signal %d", WTERMSIG(status));
 	else if (silent)
-		tell(r, "error: the loader ended with status %d and said nothing; the error log may say why", WEXITSTATUS(status));
+		tell(r, "error: the loader ended with status %d and said nothing; the error log may say why",
+		     WEXITSTATUS(status));
 	refuse(r);
 	return true;
 }

@@ -87,7 +87,8 @@ ALL = ["rule", "inc", "data", "far"]
 def zygotes(g):
     """Children of the supervisor; inspectors are theirs."""
     children = Path("/proc/%d/task/%d/children" % (g.process.pid, g.process.pid)).read_text().split()
-    return [pid for pid, line in processes_under(g.process.pid).items() if "portcullis-inspector" in line and str(pid) in children]
+    return [pid for pid, line in processes_under(g.process.pid).items()
+            if "portcullis-inspector" in line and str(pid) in children]
 
 
 def until(holds, within=20):
@@ -148,7 +149,8 @@ def test_a_database_that_rules_open_is_captured_too(served, rules, countries):
 def test_a_change_of_any_file_is_another_generation(served, rules, name):
     """Also of one that is only named or included, wherever it is; touching it changes nothing."""
     g, _ = served
-    generation = lambda: subprocess.run([PROGRAM, "check", "-c", g.file], capture_output=True, text=True).stdout.split("generation ")[1]
+    check = lambda: subprocess.run([PROGRAM, "check", "-c", g.file], capture_output=True, text=True).stdout
+    generation = lambda: check().split("generation ")[1]
     before, zygote = generation(), the_zygote(g)
     (rules.path / name).touch()
     if name != "inc/new.conf":
@@ -163,7 +165,8 @@ def test_a_change_of_any_file_is_another_generation(served, rules, name):
 @pytest.mark.parametrize("name, text, place, says", [
     ("rules/30-word.conf", "# fine\nSecRul nonsense\n", "rules/30-word.conf:2", ""),
     ("inc/word.conf", "# fine\n\nSecNoSuch On\n", "inc/word.conf:3", ""),
-    ("inc/word.conf", "# fine\nSecRule ARGS \"@pmFromFile none.data\" \"id:31,phase:1,deny\"\n", "inc/word.conf:2:27", "inc/none.data"),
+    ("inc/word.conf", "# fine\nSecRule ARGS \"@pmFromFile none.data\" \"id:31,phase:1,deny\"\n",
+     "inc/word.conf:2:27", "inc/none.data"),
     ("inc/word.conf", "Include *.conf\n", "inc/word.conf:1:9", "included by itself"),
     ("far.txt", None, "rules/20-names.conf:3:24", "far.txt cannot be opened"),
     ("rules/30-word.conf", "SecRule ARGS \"@pmFromFile https://rules.example/a\" \"id:30,phase:1,deny\"\n",
@@ -212,8 +215,9 @@ def test_fifty_reloads_leave_one_copy(served, rules):
 
 def runtime_directory(g):
     name = hashlib.sha256(os.fsencode(os.path.abspath(g.file))).hexdigest()[:16]
-    top = "/run/portcullis" if os.geteuid() == 0 else "%s/portcullis-%d" % (os.environ.get("XDG_RUNTIME_DIR", "/tmp"), os.geteuid())
-    return Path(top) / name
+    if os.geteuid() == 0:
+        return Path("/run/portcullis") / name
+    return Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp")) / ("portcullis-%d" % os.geteuid()) / name
 
 
 def test_a_killed_supervisor_leaves_no_copy(origin):

@@ -17,8 +17,9 @@ static int make(void **state)
 	(void)state;
 	folder_make();
 	mkdir(folder_path("inc"), 0755);
-	engine = (struct engine){.plan = {.rulesets_n = 1,
-					  .rulesets = {{.name = SLICE("own"), .arguments = 100, .json_depth = 8, .parts = 8, .body_max = 4096}}}};
+	engine = (struct engine){.plan.rulesets_n = 1};
+	engine.plan.rulesets[0] = (struct plan_ruleset){
+		.name = SLICE("own"), .arguments = 100, .json_depth = 8, .parts = 8, .body_max = 4096};
 	capture = capture_new(&findings);
 	arena_init(&arena, NULL, 4096);
 	return 0;
@@ -120,7 +121,8 @@ static void what_stands_in_the_working_directory_is_not_looked_at(void **state)
 static void what_was_not_captured_cannot_be_loaded(void **state)
 {
 	const struct bundle_item items[] = {
-		{BUNDLE_FILE, slice_of(folder_path("rules/a.conf")), SLICE("# one\nSecRule ARGS \"@pmFromFile words.data\" \"id:1,phase:1,deny\"\n")},
+		{BUNDLE_FILE, slice_of(folder_path("rules/a.conf")),
+		 SLICE("# one\nSecRule ARGS \"@pmFromFile words.data\" \"id:1,phase:1,deny\"\n")},
 		{BUNDLE_RULESET, SLICE("own"), SLICE_NONE},
 		{BUNDLE_RULES, slice_of(folder_path("rules/a.conf")), SLICE_NONE}};
 	struct buf out = {0};
