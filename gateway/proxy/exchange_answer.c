@@ -7,6 +7,7 @@
 #include "gateway/base/fail.h"
 #include "gateway/base/text.h"
 #include "gateway/proxy/conceal.h"
+#include "gateway/proxy/reply.h"
 #include "gateway/proxy/upstream.h"
 
 enum {
@@ -16,6 +17,18 @@ enum {
 };
 
 /* ---- Letting out ---- */
+
+/* Whoever passes an answer on says when it came, if the origin has not (RFC 9110 section 6.6.1). */
+static void date(struct exchange *x)
+{
+	struct slice now;
+
+	if (fields_find(&x->response.fields, FIELD_DATE))
+		return;
+	now = reply_date(x);
+	if (now.at)
+		fields_add(&x->response.fields, &x->arena, field_name_text(FIELD_DATE), now);
+}
 
 static void send_head(struct exchange *x)
 {
@@ -30,6 +43,7 @@ static void send_head(struct exchange *x)
 		body = HTTP_BODY_LENGTH;
 	else if (x->req.head && !r->has_length && r->status != 204 && r->status != 304)
 		body = HTTP_BODY_CHUNKED;
+	date(x);
 	x->front->head(x, r->status, &r->fields, &x->facts.client_fields, body, r->content_length);
 }
 

@@ -81,6 +81,8 @@ struct proxy {
 	void (*drained)(struct proxy *p);
 	uint8_t random[4096];
 	unsigned random_left;
+	char date[32];              /* the last second in words, for Date */
+	int64_t date_s;             /* which one */
 	struct list ack_waiters;    /* exchanges whose log lines are on their way */
 };
 

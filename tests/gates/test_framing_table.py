@@ -34,6 +34,11 @@ def test_content_that_is_held_makes_no_difference():
     assert code == 0, text
 
 
+def test_answers_at_random_find_no_difference():
+    code, text = framing("--only", "nothing", "--answers", 1500, "--seed", 20240229)
+    assert code == 0 and "1500 streams" in text, text
+
+
 def test_a_wrong_table_is_found_out(folder):
     (folder / "table").write_text("refuse a $get$crlf\nvalid b $postContent-Length: +5\\r\\n\\r\\nhello\n"
                                   "wait c $get$crlf\n")

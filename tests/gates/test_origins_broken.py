@@ -210,6 +210,22 @@ def test_content_where_none_may_be_never_reaches_a_client(rig, method, status, c
         canary(rig)
 
 
+@pytest.mark.parametrize("method, head", [
+    ("HEAD", OK + b"Content-Length: %d\r\n\r\n" % len(POISON)), ("HEAD", CODED), ("HEAD", OK + b"\r\n"),
+    ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: %d\r\n\r\n" % len(POISON)),
+    ("GET", b"HTTP/1.1 204 No Content\r\nContent-Length: %d\r\n\r\n" % len(POISON)),
+])
+def test_announced_content_may_come_late_and_is_nobodys(rig, method, head):
+    """The next client has asked already when it comes: on another connection."""
+    rig.origin.answers["/late"] = [head, 0.1, POISON, HANG]
+    rig.origin.answers["/next"] = [0.2, page(b"mine")]
+    with watched(rig):
+        with rig.client() as c:
+            c.send(request("/late", method=method))
+            assert c.read(head=True).status in (200, 204, 304)
+        assert rig.get("/next").body == b"mine"
+
+
 @pytest.mark.parametrize("content, end",
                          [(b"Content-Length: 100\r\n\r\nhello", CLOSE),
                           (b"Transfer-Encoding: chunked\r\n\r\n64\r\nhello", CLOSE),
