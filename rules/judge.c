@@ -1,6 +1,7 @@
 /* judge.c -- one job, judged: from the message's form to the engine's, and back. */
 #include "rules/body.h"
 #include "rules/engine.h"
+#include "rules/redact.h"
 
 #include <stdio.h>
 
@@ -31,7 +32,7 @@ static void collect(void *context, const struct modsec_hit *h)
 		into = &a->hits[a->hits_n++];
 	}
 	*into = (struct waf_hit){h->rule, (uint8_t)h->phase, (uint8_t)h->severity, keep(c->arena, h->message),
-				 keep(c->arena, h->data), keep(c->arena, h->tag)};
+				 redact(c->arena, h->data, h->variable, WAF_TEXT), keep(c->arena, h->tag)};
 }
 
 /* True when the answer is complete: the body is refused before the engine sees it. */
