@@ -172,7 +172,7 @@ struct config {
 	struct config_logs logs;
 	struct config_admin admin;
 	struct slice hash;                /* hex SHA-256 over every file that was read: names the generation */
-	struct slice rules_hash;          /* ... over the files of rule sets alone: whether inspectors must be made anew */
+	struct slice rules_hash;          /* ... over what rule sets consist of alone: whether inspectors must be made anew */
 	unsigned servers_n;               /* of all origins */
 	bool waf_used;                    /* some site's policy has a waf that is not off */
 };
@@ -189,13 +189,18 @@ struct config_secrets {
 	uint8_t cluster_secret[32];
 };
 
-enum config_database { CONFIG_COUNTRY, CONFIG_ASN, CONFIG_DATABASES };
+/* Copies of files that others read while the gateway runs, as sealed memory files. */
+enum config_copy {
+	CONFIG_COUNTRY, CONFIG_ASN, /* checked GeoIP databases */
+	CONFIG_RULES,               /* the rule files of all rule sets: a bundle (rules/bundle.h) */
+	CONFIG_COPIES
+};
 
 /* Read the file, its policies, list files and origin names.  Everything but key material goes to
- * `a`, keys to `secret`.  `databases`: sealed and checked copies of the GeoIP databases, the caller's to
- * close, -1 for those that are not there; NULL: they are only checked.  NULL after findings. */
+ * `a`, keys to `secret`.  `copies`: the caller's to close, -1 for those that are
+ * not there; NULL: what they would hold is only checked.  NULL after findings. */
 struct config *config_read(const char *path, struct arena *a, struct arena *secret, struct config_secrets **secrets,
-			   int databases[CONFIG_DATABASES], struct fail *f);
+			   int copies[CONFIG_COPIES], struct fail *f);
 /* The site that serves `host` (lower case): exact before the longest wildcard before '*'.  NULL: none. */
 const struct config_site *config_site_of(const struct config *c, struct slice host);
 /* A site has that host, and not by a wildcard; lower case. */

@@ -13,7 +13,7 @@ struct config_reader {
 	struct config *config;
 	struct config_secrets *secrets;
 	struct config_hash *hash, *rules; /* of all files, and of those of rule sets alone */
-	int databases[CONFIG_DATABASES]; /* sealed copies; -1: not there */
+	int copies[CONFIG_COPIES];    /* -1: not there */
 	const char *directory;        /* of portcullis.yaml */
 	const struct yaml_node *root; /* for places that the structs do not keep */
 };
@@ -49,9 +49,11 @@ void config_names(struct config_reader *r, struct config_origin *o);
 void config_listeners(struct config_reader *r, bool given);
 void config_sites(struct config_reader *r);
 
+/* config_rules.c */
+void config_rulesets(struct config_reader *r);
+
 /* config_files.c: what the entries name. */
 void config_certificates(struct config_reader *r);
-void config_rulesets(struct config_reader *r);
 void config_databases(struct config_reader *r);
 void config_passwords(struct config_reader *r);
 void config_ca_files(struct config_reader *r);

@@ -140,7 +140,7 @@ static const struct setting each_site = {
 static const struct setting each_path = {.kind = SETTING_PATH};
 
 static const struct setting ruleset_table[] = {
-	{PATH("path", config_ruleset, path, "Directory that holds `rules/*.conf`."), .required = true},
+	{PATH("path", config_ruleset, path, "Directory that holds `rules/*.conf`; what they include and the data files they name are read with them."), .required = true},
 	{PATH("setup", config_ruleset, setup, "The rule set's own settings; `PATH/crs-setup.conf` (or `.example`) if left out.")},
 	{.key = "before", .kind = SETTING_LIST, .at = offsetof(struct config_ruleset, before), .each = &each_path,
 	 .lone = true, .least = 0, .most = 64, .doc = "SecLang files read after the setup and before the rules."},

@@ -51,6 +51,7 @@ enum h1_found h1_scan(struct h1_scan *s, struct slice bytes, uint32_t *len, cons
  * X-Sendfile, Surrogate-*), and what Connection names.  Connection cannot hide a name that
  * fields.def knows, a claim of identity, or Sec-* (G2); it may name 16.
  * Claims of identity stay visible: see http_hide_claims.
+ * Cookie is without $Version, $Path, $Domain and $Port, for everybody.
  * At most one Host, Content-Length, Transfer-Encoding, Content-Type, Authorization, Expect.
  * Content-Length may have leading zeros (19 digits at most); a number is sent upstream.
  * 501: a method over 32 bytes, or a known transfer coding other than chunked.  421: absolute form

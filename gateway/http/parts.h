@@ -25,6 +25,9 @@ bool h1_connection(struct fields *f, struct h1_connection *out, const char **why
 /* Content-Length: digits, at most 2^63-1, no sign, no list. */
 bool h1_length(struct slice value, uint64_t *out);
 
+/* Takes $Version and its kin out of every Cookie.  False: memory is used up. */
+bool h1_cookies(struct arena *a, struct fields *f);
+
 /* The only answer to `key` that a WebSocket server may give (RFC 6455 section 4.2.2). */
 enum { WEBSOCKET_ACCEPT = 28 };
 void websocket_accept(struct slice key, char out[WEBSOCKET_ACCEPT]);

@@ -324,6 +324,6 @@ unsigned h1_request(struct arena *a, struct slice head, const struct h1_limits *
 	if (!status)
 		status = h1_section(a, at + line + 2, at + head.len, limits->fields, H1_TO_ORIGIN, &out->fields, why);
 	if (!status)
-		status = read_fields(a, out, why);
+		status = h1_cookies(a, &out->fields) ? read_fields(a, out, why) : h1_refuse(why, 503, h1_no_memory);
 	return status ? status : read_target(a, target, out, why);
 }
