@@ -2,6 +2,7 @@
 #include "rules/body.h"
 #include "rules/coding.h"
 #include "rules/engine.h"
+#include "rules/redact.h"
 
 #include <stdio.h>
 
@@ -34,7 +35,7 @@ static void collect(void *context, const struct modsec_hit *h)
 		into = &a->hits[a->hits_n++];
 	}
 	*into = (struct waf_hit){h->rule, (uint8_t)h->phase, (uint8_t)h->severity, keep(c->arena, h->message),
-				 keep(c->arena, h->data), keep(c->arena, h->tag)};
+				 redact(c->arena, h->data, h->variable, WAF_TEXT), keep(c->arena, h->tag)};
 }
 
 /* A fault of the content, told as a rule's hit.  True when the answer is complete: the engine does not see it. */

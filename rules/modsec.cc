@@ -424,6 +424,18 @@ unsigned score_of(Transaction &t, std::initializer_list<const char *> names)
 	return most;
 }
 
+/* From `Matched "Operator `Rx' with parameter `...' against variable `ARGS:q' (Value: `...' )`. */
+struct slice variable_of(const std::string &match)
+{
+	static const std::string before = "against variable `", behind = "' (Value: `";
+	const size_t at = match.find(before);
+	const size_t end = at == std::string::npos ? at : match.find(behind, at);
+
+	if (end == std::string::npos)
+		return slice_make("", 0);
+	return slice_make(match.data() + at + before.size(), end - at - before.size());
+}
+
 void report(const RuleMessage &m, modsec_hit_fn *hit, void *context)
 {
 	static const std::string attack = "attack-", none;
@@ -436,6 +448,7 @@ void report(const RuleMessage &m, modsec_hit_fn *hit, void *context)
 	h.severity = static_cast<unsigned>(std::min(std::max(m.m_severity, 0), 7));
 	h.message = slice_from(m.m_message);
 	h.data = slice_from(m.m_data);
+	h.variable = variable_of(m.m_match);
 	h.tag = slice_from(tag == m.m_tags.end() ? none : *tag);
 	hit(context, &h);
 }

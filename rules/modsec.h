@@ -70,6 +70,7 @@ struct modsec_hit {
 	uint32_t rule;
 	unsigned phase, severity;
 	struct slice message, data, tag; /* valid during the call */
+	struct slice variable; /* that matched, "ARGS:q"; empty: not known */
 };
 
 struct modsec_verdict {
