@@ -96,6 +96,11 @@ struct config_client {
 	int64_t memory;          /* 1MiB: of one connection, buffers and bookkeeping */
 };
 
+/* TLS to clients. */
+struct config_tls {
+	int64_t ticket_period_ms; /* 12h */
+};
+
 struct config_waf {
 	int64_t queue_ms;        /* 1s */
 	int64_t run_ms;          /* 250ms CPU */
@@ -156,6 +161,7 @@ struct config {
 	struct slice policies;            /* directory of policies/NAME.yaml: 'policies' beside this file */
 	struct slice cluster_secret_file; /* key of the counters' names; empty: one made from the configuration */
 	struct config_client client;
+	struct config_tls tls;
 	struct config_waf waf;
 	struct config_processes processes;
 	struct config_redis redis;

@@ -149,6 +149,12 @@ static const struct setting client_table[] = {
 	{0},
 };
 
+static const struct setting tls_table[] = {
+	{TIME("ticket_period", config_tls, ticket_period_ms, "12h", SECOND, 12 * HOUR,
+	      "A key encrypts session tickets for so long, and is accepted for as long again.")},
+	{0},
+};
+
 static const struct setting waf_table[] = {
 	{TIME("queue", config_waf, queue_ms, "1s", 1, MINUTE, "Time a request may wait for an inspector.")},
 	{TIME("run", config_waf, run_ms, "250ms", 1, MINUTE, "CPU time of one inspection, and four times that on the wall ...")},
@@ -247,8 +253,10 @@ const struct setting config_table[] = {
 	{.key = "policies", .kind = SETTING_PATH, .at = offsetof(struct config, policies), .fallback = "policies",
 	 .doc = "Directory of the policies."},
 	{.key = "cluster_secret_file", .kind = SETTING_PATH, .at = offsetof(struct config, cluster_secret_file),
-	 .doc = "At least 32 random bytes, the same on every node: hides what the counters in Redis count."},
+	 .doc = "At least 32 random bytes, the same on every node: hides what the counters in Redis count, and makes the keys "
+		"of session tickets the same on all of them."},
 	{STRUCT("client", client, client_table, "Bounds on what one client may take.")},
+	{STRUCT("tls", tls, tls_table, "TLS to clients.")},
 	{STRUCT("waf", waf, waf_table, "Bounds on inspection.")},
 	{STRUCT("processes", processes, processes_table, "How many, as whom, how large.")},
 	{STRUCT("redis", redis, redis_table, "Counters shared by several gateways; without it they are in memory.")},

@@ -175,6 +175,7 @@ static void commit(struct reload *r)
 	n->now = r->next;
 	n->config = n->now->config;
 	node_name_generation(n);
+	tickets_follow(n);
 	r->next = NULL;
 	order(r, CONTROL_COMMIT);
 	release_close(n, old);

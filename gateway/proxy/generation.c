@@ -66,6 +66,7 @@ static bool make_listeners(struct generation *g, struct fail *f)
 static bool begin_tls(struct generation *g, struct fail *f)
 {
 	const struct config_secrets *s = g->plan.secrets;
+	struct tls_tickets tickets = {.ring = g->proxy->plan.tickets, .period_ms = g->config->tls.ticket_period_ms};
 	struct tls_pem *pems;
 	bool needed = false;
 
@@ -78,8 +79,11 @@ static bool begin_tls(struct generation *g, struct fail *f)
 		return fail_at(f, (struct place){0}, "no memory for the certificates");
 	for (unsigned i = 0; i < s->pems_n; i++)
 		pems[i] = (struct tls_pem){s->pems[i].certificate, s->pems[i].key, s->pems[i].place};
+	/* Without a file of its own the secret is no secret that nodes were meant to share. */
+	if (g->config->cluster_secret_file.len)
+		tickets.secret = slice_make((const char *)s->cluster_secret, sizeof s->cluster_secret);
 	g->tls = tls_server_begin(&(struct tls_server_plan){.pems = pems, .pems_n = s->pems_n,
-							    .tickets = g->proxy->plan.tickets, .min_version = 0x0303},
+							    .tickets = &tickets, .min_version = 0x0303},
 				  f);
 	free(pems);
 	return g->tls != NULL;

@@ -53,7 +53,7 @@ struct proxy_listener {
 
 struct proxy_plan {
 	struct loop *loop;
-	const struct tls_ticket_keys *tickets;
+	const struct tls_ticket_ring *tickets;
 	unsigned worker, workers;
 	struct proxy_guard *guards; /* one per worker */
 	struct hash_seed guard_seed; /* the same in all workers */

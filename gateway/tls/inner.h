@@ -57,14 +57,34 @@ bool tls_cert_names(X509 *leaf, struct arena *a, struct slice **names, unsigned 
 /* All certificates of a PEM text; NULL when there is none or one is damaged. */
 STACK_OF(X509) *tls_certs_read(struct slice pem);
 
+/* ticket_keys.c: the keys of this moment, the first of which encrypts. */
+enum { TLS_TICKET_KEYS = 3, TLS_TICKET_NAME = 16, TLS_TICKET_SECRET = TLS_TICKET_BYTES - TLS_TICKET_NAME };
+struct tls_ticket_keys {
+	uint8_t key[TLS_TICKET_KEYS][TLS_TICKET_BYTES];
+	unsigned n;
+};
+struct tls_ticket_source {
+	const struct tls_ticket_ring *ring; /* NULL: no tickets */
+	int64_t period_ms;
+	uint8_t secret[64]; /* secret_n bytes; 0: keys are drawn, not derived */
+	unsigned secret_n;
+	int64_t epoch; /* whose keys are kept in `kept`; -1: none yet */
+	struct tls_ticket_keys kept;
+};
+/* False: the secret cannot be used. */
+bool tls_ticket_source_init(struct tls_ticket_source *s, const struct tls_tickets *from);
+void tls_ticket_source_done(struct tls_ticket_source *s);
+/* n is 0 when there are none.  The caller cleanses what it got. */
+void tls_ticket_keys_at(struct tls_ticket_source *s, int64_t wall_ms, struct tls_ticket_keys *out);
+
 /* ticket.c */
-bool tls_ticket_setup(SSL_CTX *ctx);
+bool tls_ticket_setup(SSL_CTX *ctx, const struct tls_ticket_source *from);
 
 /* server.c, client.c: what a connection needs of its maker. */
 enum { TLS_CONTEXT_ID = 32 };
 /* The digest of the certificates behind a context, TLS_CONTEXT_ID bytes. */
 const uint8_t *tls_context_id(const SSL_CTX *ctx);
-const struct tls_ticket_keys *tls_server_keys(const struct tls_server *s);
+struct tls_ticket_source *tls_server_tickets(struct tls_server *s);
 void tls_server_drop(struct tls_server *s);
 void tls_client_drop(struct tls_client *c);
 

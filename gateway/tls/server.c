@@ -16,8 +16,6 @@
 /* In our order of preference; h2 goes in front once there is a front for it. */
 static const char *const protocols[] = {"http/1.1"};
 
-enum { TICKET_SECONDS = 7200 };
-
 struct set {
 	SSL_CTX *ctx;
 	int cert[TLS_KEY_TYPES]; /* index into the plan, -1 for none */
@@ -35,8 +33,7 @@ struct tls_server {
 	struct set *sets;   /* the first is for clients that no name fits */
 	struct name *names; /* sorted */
 	unsigned sets_n, names_n;
-	bool tickets;
-	struct tls_ticket_keys keys;
+	struct tls_ticket_source tickets;
 	struct making *making; /* NULL: complete */
 };
 
@@ -187,11 +184,8 @@ static bool set_build(struct tls_server *s, struct set *set, const struct tls_se
 	SSL_CTX_set_app_data(set->ctx, set->id);
 	SSL_CTX_set_client_hello_cb(set->ctx, on_hello, s);
 	SSL_CTX_set_alpn_select_cb(set->ctx, on_alpn, NULL);
-	SSL_CTX_set_timeout(set->ctx, TICKET_SECONDS);
-	if (!s->tickets)
-		SSL_CTX_set_options(set->ctx, SSL_OP_NO_TICKET);
 	if (SSL_CTX_set_session_id_context(set->ctx, set->id, sizeof set->id) != 1 ||
-	    SSL_CTX_set_num_tickets(set->ctx, s->tickets ? 1 : 0) != 1 || !tls_ticket_setup(set->ctx))
+	    !tls_ticket_setup(set->ctx, &s->tickets))
 		return fail_at(f, plan->pems[0].place, "no TLS context: %s", tls_queue_reason());
 	return true;
 }
@@ -382,10 +376,7 @@ struct tls_server *tls_server_begin(const struct tls_server_plan *plan, struct f
 	if (s) {
 		s->refs = 1;
 		arena_init(&s->arena, NULL, 4096);
-		s->tickets = plan->tickets && plan->tickets->n;
-		if (s->tickets)
-			s->keys = *plan->tickets;
-		if (making_begin(s, plan))
+		if (tls_ticket_source_init(&s->tickets, plan->tickets) && making_begin(s, plan))
 			return s;
 		tls_server_free(s);
 	}
@@ -413,7 +404,7 @@ void tls_server_drop(struct tls_server *s)
 	for (unsigned i = 0; i < s->sets_n; i++)
 		SSL_CTX_free(s->sets[i].ctx);
 	arena_done(&s->arena);
-	OPENSSL_cleanse(&s->keys, sizeof s->keys);
+	tls_ticket_source_done(&s->tickets);
 	mem_give(NULL, s, sizeof *s);
 }
 
@@ -423,15 +414,9 @@ void tls_server_free(struct tls_server *s)
 		tls_server_drop(s);
 }
 
-void tls_server_tickets(struct tls_server *s, const struct tls_ticket_keys *keys)
+struct tls_ticket_source *tls_server_tickets(struct tls_server *s)
 {
-	if (s->tickets && keys->n)
-		s->keys = *keys;
-}
-
-const struct tls_ticket_keys *tls_server_keys(const struct tls_server *s)
-{
-	return &s->keys;
+	return &s->tickets;
 }
 
 struct tls *tls_accept(struct tls_server *s, int fd)

@@ -20,18 +20,33 @@ struct tls_pem {
 	struct place place;            /* of the entry in the configuration */
 };
 
-enum { TLS_TICKET_KEYS = 3, TLS_TICKET_BYTES = 80 };
+/* ---- Session tickets ---- */
 
-/* Shared by all workers of a node: first encrypts, all decrypt. 16 name, 32 HMAC, 32 AES each. */
-struct tls_ticket_keys {
-	uint8_t key[TLS_TICKET_KEYS][TLS_TICKET_BYTES];
-	unsigned n;
+enum { TLS_TICKET_RING = 4, TLS_TICKET_BYTES = 80 };
+
+/* Random keys of one node, in memory that all its workers map; one process turns it.  The newest encrypts, that
+ * and the one before decrypt; older ones are overwritten.  16 bytes of a key are its name. */
+struct tls_ticket_ring {
+	_Atomic uint64_t turn; /* 0: there is no key yet, and no tickets */
+	uint8_t key[TLS_TICKET_RING][TLS_TICKET_BYTES];
+};
+
+/* From now on a new key encrypts.  False: there are no random bytes; the keys are as they were. */
+bool tls_ticket_turn(struct tls_ticket_ring *ring);
+
+/* Where the keys of tickets come from.  However often it is resumed, a session ends two periods after its full
+ * handshake. */
+struct tls_tickets {
+	const struct tls_ticket_ring *ring; /* outlives the server */
+	struct slice secret; /* not empty: keys are derived from it and the wall clock, the same on every node that has
+			      * it, and the ring is not used; copied */
+	int64_t period_ms;   /* a key encrypts for so long, and decrypts for as long again */
 };
 
 struct tls_server_plan {
 	const struct tls_pem *pems;
 	unsigned pems_n;
-	const struct tls_ticket_keys *tickets;
+	const struct tls_tickets *tickets; /* NULL: none */
 	uint64_t min_version;   /* 0x0303 or 0x0304 */
 };
 
@@ -49,8 +64,6 @@ enum tls_made { TLS_MORE_TO_MAKE, TLS_MADE, TLS_NOT_MADE /* after a finding */ }
 struct tls_server *tls_server_begin(const struct tls_server_plan *plan, struct fail *f);
 enum tls_made tls_server_make(struct tls_server *s, int64_t us, struct fail *f);
 void tls_server_free(struct tls_server *s);
-/* Replace the ticket keys (rotation).  A plan without tickets stays without. */
-void tls_server_tickets(struct tls_server *s, const struct tls_ticket_keys *keys);
 
 /* ---- TLS towards origins ---- */
 

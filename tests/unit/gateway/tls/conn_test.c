@@ -9,10 +9,12 @@ static SSL_CTX *client;
 
 static int set_up(void **state)
 {
-	static struct tls_ticket_keys keys = {.n = 1};
+	static struct tls_ticket_ring ring;
+	static const struct tls_tickets keys = {&ring, SLICE_NONE, 3600000};
 	struct tls_pem pem;
 
 	(void)state;
+	assert_true(tls_ticket_turn(&ring));
 	cert = make((struct recipe){.names = "DNS:a.test"});
 	pem = pem_of(&cert);
 	server = server_of(&pem, 1, &keys, 0x0303);

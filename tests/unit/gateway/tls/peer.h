@@ -218,10 +218,10 @@ static ssize_t their_read(struct link *l, void *at, size_t n)
 	return r;
 }
 
-static struct tls_server *server_of(const struct tls_pem *pems, unsigned n, const struct tls_ticket_keys *keys,
+static struct tls_server *server_of(const struct tls_pem *pems, unsigned n, const struct tls_tickets *tickets,
 				    uint64_t min_version)
 {
-	struct tls_server_plan plan = {pems, n, keys, min_version};
+	struct tls_server_plan plan = {pems, n, tickets, min_version};
 	struct fail f = {0};
 	struct tls_server *s = tls_server_new(&plan, &f);
 
