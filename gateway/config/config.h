@@ -53,11 +53,19 @@ struct config_origin {
 	uint32_t number;
 };
 
+/* What a site asks of its clients' certificates. */
+enum config_client_cert { CONFIG_CERT_NONE, CONFIG_CERT_OPTIONAL, CONFIG_CERT_REQUIRED };
+
+enum { CONFIG_CA_ID = 32 };
+
 struct config_site {
 	struct setting_head head; /* key: its name */
 	struct setting_list hosts; /* struct slice: 'shop.example.com', '*.example.com', '*' */
 	struct slice origin_text; /* name of an origin, or a url that makes one */
 	struct slice policy_name; /* empty: none */
+	int client_cert;        /* enum config_client_cert */
+	struct slice client_ca; /* path of PEM: whose certificates count */
+	uint8_t client_ca_id[CONFIG_CA_ID]; /* SHA-256 of that file */
 	const struct config_origin *origin;
 	const struct policy *policy; /* NULL: none */
 };
@@ -183,6 +191,7 @@ struct config_secrets {
 	} *pems;
 	struct slice redis_password;
 	struct slice *origin_ca;   /* PEM by origin number; empty: the system's */
+	struct slice *client_ca;   /* PEM by site, in their order; empty: no certificates are asked for */
 	uint8_t cluster_secret[32];
 };
 

@@ -27,6 +27,7 @@ enum {
 #define GIB ((int64_t)1 << 30)
 
 static const char *const serve_words[] = {"https", "http", "redirect", NULL};
+static const char *const client_cert_words[] = {"none", "optional", "required", NULL};
 static const char *const missing_words[] = {"refuse", "degrade", NULL};
 static const char *const level_words[] = {"debug", "info", "warn", "error", NULL};
 
@@ -100,10 +101,12 @@ static const struct setting site_table[] = {
 	{TEXT("origin", config_site, origin_text, "A name from `origins`, or a url."), .required = true},
 	{.key = "policy", .kind = SETTING_NAME, .at = offsetof(struct config_site, policy_name),
 	 .doc = "NAME of `policies/NAME.yaml`; without one nothing is refused but malformed requests."},
+	{WORD("client_cert", config_site, client_cert, "none", client_cert_words,
+	      "Certificates of clients: `optional` asks for one, `required` refuses who has none. One that is shown must be of "
+	      "`client_ca`.")},
+	{PATH("client_ca", config_site, client_ca, "PEM of the authorities that issue its clients' certificates.")},
 	{LATER("candidate")},
 	{LATER("candidate_sample")},
-	{LATER("client_cert")},
-	{LATER("client_ca")},
 	{LATER("routes")},
 	{LATER("path_case")},
 	{LATER("path_parameters")},

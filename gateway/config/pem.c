@@ -64,3 +64,38 @@ bool pem_check(struct slice certificate_path, struct slice certificate, struct p
 	ERR_clear_error();
 	return fine;
 }
+
+static void judge_authority(struct slice path, X509 *x, struct place place, struct fail *f)
+{
+	char name[128] = "";
+
+	X509_NAME_oneline(X509_get_subject_name(x), name, sizeof name);
+	if (X509_cmp_current_time(X509_get0_notAfter(x)) < 0)
+		fail_warn(f, place, "%.*s: the authority %s has expired; its certificates are refused", SLICE_F(path), name);
+}
+
+bool pem_check_authorities(struct slice path, struct slice pem, struct place place, struct fail *f)
+{
+	BIO *bio = BIO_new_mem_buf(pem.at, (int)pem.len);
+	int n = 0;
+	X509 *x;
+
+	while (bio && n <= PEM_AUTHORITIES && (x = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+		judge_authority(path, x, place, f);
+		X509_free(x);
+		n++;
+	}
+	BIO_free(bio);
+	/* The end of the text is the only good reason to stop. */
+	if (n <= PEM_AUTHORITIES && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+		n = -1;
+	ERR_clear_error();
+	if (n < 0)
+		return fail_at(f, place, "%.*s holds a damaged certificate; copy it anew", SLICE_F(path));
+	if (!n)
+		return fail_at(f, place, "%.*s holds no certificate in PEM", SLICE_F(path));
+	if (n > PEM_AUTHORITIES)
+		return fail_at(f, place, "%.*s holds more than %d certificates; name only the authorities that issue your clients' ones",
+			       SLICE_F(path), PEM_AUTHORITIES);
+	return true;
+}

@@ -11,5 +11,8 @@
 bool pem_check(struct slice certificate_path, struct slice certificate, struct place certificate_place,
 	       struct slice key_path, struct slice key, struct place key_place, struct fail *f);
 bool pem_holds_certificate(struct slice pem);
+/* A file of authorities, at most PEM_AUTHORITIES; an expired one is a warning. */
+enum { PEM_AUTHORITIES = 100 };
+bool pem_check_authorities(struct slice path, struct slice pem, struct place place, struct fail *f);
 
 #endif

@@ -56,6 +56,18 @@ static const bool identity[FIELD_NAMES] = {
 	[FIELD_X_REWRITE_URL] = true,
 	[FIELD_X_HTTP_METHOD_OVERRIDE] = true,
 	[FIELD_X_REQUEST_ID] = true,
+	[FIELD_CLIENT_CERT] = true,
+	[FIELD_CLIENT_CERT_CHAIN] = true,
+	[FIELD_X_CLIENT_CERT] = true,
+	[FIELD_X_CLIENT_CERT_SUBJECT] = true,
+	[FIELD_X_CLIENT_CERT_SAN] = true,
+	[FIELD_X_CLIENT_CERT_FINGERPRINT] = true,
+};
+
+/* The last ones are what gateways of other makes call a client's certificate. */
+static const struct slice identity_families[] = {
+	{"x-forwarded-", 12}, {"client-cert", 11},   {"x-client-cert", 13},  {"x-ssl-client", 12},
+	{"ssl-client", 10},   {"x-tls-client", 12},  {"x-amzn-mtls-", 12},   {"x-arr-clientcert", 16},
 };
 
 static const struct slice identity_others[] = {
@@ -68,8 +80,9 @@ static bool is_identity(const struct field *f)
 {
 	if (f->id != FIELD_OTHER)
 		return identity[f->id];
-	if (slice_starts(f->name, SLICE("x-forwarded-")))
-		return true;
+	for (unsigned i = 0; i < sizeof identity_families / sizeof *identity_families; i++)
+		if (slice_starts(f->name, identity_families[i]))
+			return true;
 	for (unsigned i = 0; i < sizeof identity_others / sizeof *identity_others; i++)
 		if (slice_eq(f->name, identity_others[i]))
 			return true;

@@ -57,8 +57,8 @@ const char *http_reason(unsigned status);
 /* Safe to send twice: GET HEAD OPTIONS TRACE PUT DELETE (RFC 9110 section 9.2.2). */
 bool http_method_idempotent(struct slice method);
 /* Hide every field by which a client could say who or where it is, or what it asks for: all
- * X-Forwarded-*, Forwarded, X-Real-IP and kin, X-Original-URL, X-HTTP-Method-Override,
- * X-Request-ID and theirs.  The parsers leave them visible: a trusted hop may have set them. */
+ * X-Forwarded-*, Forwarded, X-Real-IP and kin, Client-Cert, X-Client-Cert-* and kin, X-Original-URL,
+ * X-HTTP-Method-Override, X-Request-ID and theirs.  The parsers leave them visible: a trusted hop may have set them. */
 void http_hide_identity(struct fields *f);
 /* The trace id, 32 digits, of the one well-formed traceparent; then it and tracestate are passed on as
  * they are.  Else none, and both are hidden (W3C Trace Context, sections 3.2 and 4.3). */

@@ -85,6 +85,10 @@ static size_t fold(struct slice name, char out[64])
 	return n;
 }
 
+static const struct slice folded_families[] = {
+	{"xforwarded", 10}, {"clientcert", 10}, {"xclientcert", 11}, {"xsslclient", 10}, {"sslclient", 9}, {"xtlsclient", 10},
+};
+
 /* CGI and its heirs turn "-", "_" and "." into one character: `name`, which holds one of the
  * latter, would be read there as a field that somebody relies on. */
 static bool is_look_alike(struct slice name)
@@ -92,8 +96,9 @@ static bool is_look_alike(struct slice name)
 	char folded[64], known[64];
 	size_t n = fold(name, folded);
 
-	if (slice_starts(slice_make(folded, n), SLICE("xforwarded")))
-		return true;
+	for (unsigned i = 0; i < sizeof folded_families / sizeof *folded_families; i++)
+		if (slice_starts(slice_make(folded, n), folded_families[i]))
+			return true;
 	for (unsigned id = 1; id < FIELD_NAMES; id++)
 		if (fold(field_name_text((enum field_name)id), known) == n && memcmp(known, folded, n) == 0)
 			return true;

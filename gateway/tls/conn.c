@@ -85,6 +85,7 @@ void tls_free(struct tls *t)
 	if (t->client)
 		tls_client_drop(t->client);
 	tls_held_drop(t);
+	tls_peer_drop(t->peer);
 	mem_give(NULL, t->sni, t->sni_len);
 	mem_give(NULL, t, sizeof *t);
 }

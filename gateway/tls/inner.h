@@ -16,10 +16,19 @@ struct tls_cert {
 	enum tls_key_type type;
 };
 
+struct tls_demand_made;
+struct tls_demands {
+	struct tls_demand_made *at;
+	struct tls_demand_host *hosts;
+	unsigned n, hosts_n; /* n: made so far */
+};
+
 struct tls {
 	SSL *ssl;
 	struct tls_server *server; /* one of these two is set, and held */
 	struct tls_client *client;
+	const struct tls_demand_made *demand; /* the server's: what was asked of this client; NULL: nothing */
+	const struct tls_peer *peer;
 	const char *why;
 	char *held;         /* a ticket that waits for the first answer */
 	uint16_t held_n, held_sent;
@@ -76,6 +85,17 @@ bool tls_ticket_source_init(struct tls_ticket_source *s, const struct tls_ticket
 void tls_ticket_source_done(struct tls_ticket_source *s);
 /* n is 0 when there are none.  The caller cleanses what it got. */
 void tls_ticket_keys_at(struct tls_ticket_source *s, int64_t wall_ms, struct tls_ticket_keys *out);
+
+/* demand.c */
+bool tls_demands_begin(struct tls_demands *d, struct arena *a, const struct tls_server_plan *plan);
+/* The next one; false after a finding. */
+bool tls_demand_make(struct tls_demands *d, const struct tls_demand *from, struct fail *f);
+void tls_demands_done(struct tls_demands *d);
+/* At the ClientHello, when its name is known and the context chosen. */
+bool tls_demand_ask(const struct tls_demands *d, struct tls *t);
+/* What tells one demand from another, and from none. */
+enum { TLS_BINDING = 1 + TLS_DEMAND_ID };
+void tls_demand_binding(const struct tls_demand_made *demand, uint8_t out[TLS_BINDING]);
 
 /* ticket.c */
 bool tls_ticket_setup(SSL_CTX *ctx, const struct tls_ticket_source *from);

@@ -34,6 +34,7 @@ struct tls_server {
 	struct name *names; /* sorted */
 	unsigned sets_n, names_n;
 	struct tls_ticket_source tickets;
+	struct tls_demands demands;
 	struct making *making; /* NULL: complete */
 };
 
@@ -98,25 +99,32 @@ static bool keep_sni(struct tls *t, struct slice name)
 	return true;
 }
 
+/* The certificates of that name. */
+static bool show(const struct tls_server *s, struct tls *t)
+{
+	SSL_CTX *ctx = set_for(s, slice_make(t->sni, t->sni_len))->ctx;
+
+	return ctx == SSL_get_SSL_CTX(t->ssl) || SSL_set_SSL_CTX(t->ssl, ctx);
+}
+
 static int on_hello(SSL *ssl, int *alert, void *arg)
 {
 	const struct tls_server *s = arg;
 	struct tls *t = tls_of(ssl);
 	const unsigned char *at;
-	SSL_CTX *ctx;
 	struct slice name;
 	size_t n;
 
-	if (t->done || SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &at, &n) != 1)
+	if (t->done)
 		return SSL_CLIENT_HELLO_SUCCESS;
 	*alert = SSL_AD_DECODE_ERROR;
-	if (!read_sni(slice_make((const char *)at, n), &name) || !keep_sni(t, name))
+	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &at, &n) == 1 &&
+	    (!read_sni(slice_make((const char *)at, n), &name) || !keep_sni(t, name)))
 		return SSL_CLIENT_HELLO_ERROR;
 	*alert = SSL_AD_INTERNAL_ERROR;
-	ctx = set_for(s, slice_make(t->sni, t->sni_len))->ctx;
-	if (ctx != SSL_get_SSL_CTX(ssl) && !SSL_set_SSL_CTX(ssl, ctx))
+	if (t->has_sni && !show(s, t))
 		return SSL_CLIENT_HELLO_ERROR;
-	return SSL_CLIENT_HELLO_SUCCESS;
+	return tls_demand_ask(&s->demands, t) ? SSL_CLIENT_HELLO_SUCCESS : SSL_CLIENT_HELLO_ERROR;
 }
 
 /* RFC 7301: no protocol in common is fatal; a client that names none speaks HTTP/1.1. */
@@ -290,6 +298,7 @@ static void claims_to_names(struct tls_server *s, const struct tls_cert *certs)
 struct making {
 	struct tls_server_plan plan;
 	struct tls_pem *pems;
+	struct tls_demand *demands;
 	struct tls_cert *certs;
 	unsigned certs_n, sets_n; /* done so far */
 	bool joined;              /* names have found their sets */
@@ -306,6 +315,7 @@ static void making_end(struct tls_server *s)
 		tls_cert_done(&m->certs[i]);
 	mem_give(NULL, m->certs, (m->plan.pems_n + 1) * sizeof *m->certs);
 	mem_give(NULL, m->pems, (m->plan.pems_n + 1) * sizeof *m->pems);
+	mem_give(NULL, m->demands, (m->plan.demands_n + 1) * sizeof *m->demands);
 	mem_give(NULL, m, sizeof *m);
 	tls_queue_clear();
 }
@@ -319,14 +329,17 @@ static bool making_begin(struct tls_server *s, const struct tls_server_plan *pla
 	m->plan = *plan;
 	m->certs = mem_take_zeroed(NULL, (plan->pems_n + 1) * sizeof *m->certs);
 	m->pems = mem_take_zeroed(NULL, (plan->pems_n + 1) * sizeof *m->pems);
-	if (!m->certs || !m->pems)
+	m->demands = mem_take_zeroed(NULL, (plan->demands_n + 1) * sizeof *m->demands);
+	if (!m->certs || !m->pems || !m->demands || !tls_demands_begin(&s->demands, &s->arena, plan))
 		return false;
 	memcpy(m->pems, plan->pems, plan->pems_n * sizeof *m->pems);
 	m->plan.pems = m->pems;
+	if (plan->demands_n)
+		memcpy(m->demands, plan->demands, plan->demands_n * sizeof *m->demands);
 	return true;
 }
 
-/* One certificate, or one context.  MORE also when that was the last. */
+/* One certificate, one demand, or one context.  MORE also when that was the last. */
 static enum tls_made making_step(struct tls_server *s, struct fail *f)
 {
 	struct making *m = s->making;
@@ -335,6 +348,9 @@ static enum tls_made making_step(struct tls_server *s, struct fail *f)
 		if (!tls_cert_load(&m->pems[m->certs_n], &m->certs[m->certs_n], f))
 			return TLS_NOT_MADE;
 		m->certs_n++;
+	} else if (s->demands.n < m->plan.demands_n) {
+		if (!tls_demand_make(&s->demands, &m->demands[s->demands.n], f))
+			return TLS_NOT_MADE;
 	} else if (!m->joined) {
 		if (!claims_collect(s, m->certs, m->plan.pems_n)) {
 			fail_at(f, m->pems[0].place, "out of memory");
@@ -403,6 +419,7 @@ void tls_server_drop(struct tls_server *s)
 	making_end(s);
 	for (unsigned i = 0; i < s->sets_n; i++)
 		SSL_CTX_free(s->sets[i].ctx);
+	tls_demands_done(&s->demands);
 	arena_done(&s->arena);
 	tls_ticket_source_done(&s->tickets);
 	mem_give(NULL, s, sizeof *s);

@@ -2,8 +2,9 @@
  *
  * No server remembers a session: the ticket is the session, encrypted.  The keys
  * it is encrypted with are derived from the node's secret, the certificates of
- * the context and the name the client asked for, so a ticket of one name is noise
- * to every other name, whatever that name demands of its clients. */
+ * the context, what was asked of the client and the name it asked for, so a ticket
+ * of one name is noise to every other name, whatever that one demands, and to the
+ * same name once it demands something else. */
 #include <time.h>
 
 #include <openssl/core_names.h>
@@ -11,6 +12,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
+#include <openssl/x509.h>
 
 #include "gateway/tls/inner.h"
 
@@ -32,14 +34,15 @@ static int64_t wall_ms(void)
 static bool derive(const uint8_t *secret, SSL *ssl, uint8_t out[TLS_TICKET_SECRET])
 {
 	const struct tls *t = tls_of(ssl);
-	uint8_t in[TLS_CONTEXT_ID + UINT8_MAX];
+	uint8_t in[TLS_CONTEXT_ID + TLS_BINDING + UINT8_MAX];
+	size_t n = TLS_CONTEXT_ID + TLS_BINDING;
 	unsigned len = TLS_TICKET_SECRET;
 
 	memcpy(in, tls_context_id(SSL_get_SSL_CTX(ssl)), TLS_CONTEXT_ID);
+	tls_demand_binding(t->demand, in + TLS_CONTEXT_ID);
 	if (t->sni_len)
-		memcpy(in + TLS_CONTEXT_ID, t->sni, t->sni_len);
-	return HMAC(EVP_sha512(), secret, TLS_TICKET_SECRET, in, TLS_CONTEXT_ID + (size_t)t->sni_len, out, &len) &&
-	       len == TLS_TICKET_SECRET;
+		memcpy(in + n, t->sni, t->sni_len);
+	return HMAC(EVP_sha512(), secret, TLS_TICKET_SECRET, in, n + t->sni_len, out, &len) && len == TLS_TICKET_SECRET;
 }
 
 static bool use(const uint8_t *derived, uint8_t *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int seal)
@@ -98,6 +101,14 @@ static int on_seal(SSL *ssl, void *arg)
 	return SSL_session_reused(ssl) || SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), &born, sizeof born);
 }
 
+/* A certificate that has expired since proves nothing any more. */
+static bool peer_holds(SSL_SESSION *session)
+{
+	X509 *peer = SSL_SESSION_get0_peer(session);
+
+	return !peer || X509_cmp_current_time(X509_get0_notAfter(peer)) > 0;
+}
+
 static bool is_young(const struct tls_ticket_source *from, SSL_SESSION *session)
 {
 	int64_t born, now = wall_ms() / 1000;
@@ -117,7 +128,7 @@ static SSL_TICKET_RETURN on_open(SSL *ssl, SSL_SESSION *session, const unsigned 
 	(void)name_n;
 	(void)arg;
 	if ((status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW) ||
-	    !is_young(tls_server_tickets(tls_of(ssl)->server), session))
+	    !is_young(tls_server_tickets(tls_of(ssl)->server), session) || !peer_holds(session))
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
 	return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
 }

@@ -43,11 +43,33 @@ struct tls_tickets {
 	int64_t period_ms;   /* a key encrypts for so long, and decrypts for as long again */
 };
 
+/* ---- Certificates of clients ---- */
+
+enum { TLS_DEMAND_ID = 32 };
+
+/* A certificate is asked for.  One that is shown must be of these authorities, of now, and for clients, or the
+ * handshake fails; a chain has at most four intermediates and 32 KiB. */
+struct tls_demand {
+	struct slice ca_pem; /* every certificate in it is trusted as it stands, be it an intermediate */
+	uint8_t id[TLS_DEMAND_ID]; /* that names these authorities: sessions are bound to it */
+	bool required;       /* the handshake also fails without one */
+	struct place place;
+};
+
+struct tls_demand_host {
+	struct slice name;   /* as gateway/base/hosts.h has it */
+	int demand;          /* which one; -1: nothing is asked */
+};
+
 struct tls_server_plan {
 	const struct tls_pem *pems;
 	unsigned pems_n;
 	const struct tls_tickets *tickets; /* NULL: none */
 	uint64_t min_version;   /* 0x0303 or 0x0304 */
+	const struct tls_demand *demands;
+	unsigned demands_n;
+	const struct tls_demand_host *hosts; /* sorted; a client without SNI is one of "*" */
+	unsigned hosts_n;
 };
 
 struct tls_server;
@@ -114,11 +136,27 @@ void tls_shutdown(struct tls *t);
 
 struct slice tls_sni(const struct tls *t);     /* lower case, no dot at the end; at NULL: none was sent */
 struct slice tls_alpn(const struct tls *t);    /* what was agreed; empty: none */
+/* The id of the authorities whose certificate was asked for, TLS_DEMAND_ID bytes; NULL: none was. */
+const uint8_t *tls_demanded(const struct tls *t);
 const char *tls_version(const struct tls *t);  /* "TLSv1.3" */
 uint16_t tls_version_number(const struct tls *t);
 const char *tls_cipher(const struct tls *t);
 bool tls_resumed(const struct tls *t);
 /* Why it is broken, one short line for the error log; static or thread-local memory. */
 const char *tls_why(const struct tls *t);
+
+/* What a client has proven to be: printable ASCII throughout.  Of what is too long for its bound there is nothing. */
+struct tls_peer {
+	struct slice subject;       /* RFC 4514, up to 1 KiB */
+	struct slice sha256;        /* of the certificate, 64 digits */
+	const struct slice *names;  /* subjectAltName: "DNS:a.example", "email:", "URI:", "IP:"; up to 64, 4 KiB in all */
+	unsigned names_n;
+	struct slice base64;        /* the certificate's DER, up to 8 KiB */
+};
+
+/* NULL: it has shown no certificate, or memory is used up.  As long as `t`, or as it is held. */
+const struct tls_peer *tls_peer(struct tls *t);
+const struct tls_peer *tls_peer_hold(const struct tls_peer *p);
+void tls_peer_drop(const struct tls_peer *p);
 
 #endif
