@@ -60,6 +60,7 @@ void front_shut(struct front *f, bool cut)
 	buf_done(&f->in);
 	buf_done(&f->out);
 	list_remove(&f->link);
+	list_remove(&f->shake);
 	guard_left(p, f->cell);
 	p->fronts_n--;
 	/* The exchange is buried first: it was charged to this connection. */
@@ -249,42 +250,10 @@ static void drain(struct front *f)
 		front_shut(f, false);
 }
 
-static void answer_plain_http(struct front *f)
-{
-	static const char text[] = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-
-	if (tls_was_http(f->sock.tls) && send(f->sock.watch.fd, text, sizeof text - 1, MSG_NOSIGNAL) < 0)
-		log_debug("a client spoke plain HTTP on a TLS port and left");
-	tls_free(f->sock.tls);
-	f->sock.tls = NULL;
-	front_shut(f, false);
-}
-
-static bool handshake(struct front *f)
-{
-	switch (tls_handshake(f->sock.tls)) {
-	case TLS_DONE:
-		metric_count(tls_resumed(f->sock.tls) ? METRIC_TLS_RESUMED : METRIC_TLS_FULL);
-		metric_span(SPAN_HANDSHAKE, loop_us(f->proxy->loop) - f->came_us);
-		f->phase = FRONT_IDLE;
-		f->sock.readable = true;
-		timer_start(f->proxy->loop, &f->timer, f->proxy->config->client.head_ms);
-		return true;
-	case TLS_AGAIN:
-		return false;
-	default:
-		log_debug("TLS handshake: %s", tls_why(f->sock.tls));
-		answer_plain_http(f);
-		return false;
-	}
-}
-
 /* One step of whatever phase it is.  False: nothing more can be done now. */
 static bool step(struct front *f)
 {
 	switch ((enum front_phase)f->phase) {
-	case FRONT_HANDSHAKING:
-		return handshake(f);
 	case FRONT_IDLE:
 	case FRONT_HEAD:
 		return front_parse_head(f) || fill(f, READ_HEAD);
@@ -306,25 +275,26 @@ static bool step(struct front *f)
 	case FRONT_LINGERING:
 		drain(f);
 		return false;
+	case FRONT_HANDSHAKING: /* has its own share of the turn */
 	case FRONT_CLOSED:
 		return false;
 	}
 	return false;
 }
 
-static void go(struct front *f)
+void front_go(struct front *f)
 {
 	unsigned steps = 0;
 
 	quarantine_mark(f->proxy, f->print);
-	if (f->phase != FRONT_HANDSHAKING && f->phase != FRONT_CLOSED && f->sock.writable)
+	if (f->phase != FRONT_CLOSED && f->sock.writable)
 		front_flush(f);
 	while (!f->broken && steps < TURN_STEPS && step(f))
 		steps++;
 	/* A client that is faster than we are would never let the loop turn. */
 	if (steps == TURN_STEPS && f->phase != FRONT_CLOSED)
 		task_start(f->proxy->loop, &f->go);
-	if (f->phase != FRONT_CLOSED && f->phase != FRONT_HANDSHAKING && buf_len(&f->out) && f->sock.writable && !f->broken)
+	if (f->phase != FRONT_CLOSED && buf_len(&f->out) && f->sock.writable && !f->broken)
 		front_flush(f);
 	if (f->phase != FRONT_CLOSED && f->broken)
 		front_shut(f, true);
@@ -332,7 +302,7 @@ static void go(struct front *f)
 
 static void go_task(struct task *t)
 {
-	go(LIST_OF(t, struct front, go));
+	front_go(LIST_OF(t, struct front, go));
 }
 
 static void ready(struct watch *w, unsigned what)
@@ -344,6 +314,10 @@ static void ready(struct watch *w, unsigned what)
 	/* A new socket is writable at once; there is nothing to say before the client has spoken. */
 	if (!f->spoken)
 		return;
+	if (f->phase == FRONT_HANDSHAKING && !(what & LOOP_HANGUP)) {
+		front_shake(f);
+		return;
+	}
 	if (what & LOOP_HANGUP && f->phase != FRONT_LINGERING) {
 		front_shut(f, true);
 		return;
@@ -353,7 +327,7 @@ static void ready(struct watch *w, unsigned what)
 		if (f->x && !buf_len(&f->out) && !f->broken)
 			exchange_writable(f->x);
 	}
-	go(f);
+	front_go(f);
 }
 
 void front_drain(struct front *f)
@@ -381,6 +355,7 @@ bool front_open(struct proxy *p, const struct proxy_listener *listener, int fd, 
 	task_init(&f->go, go_task);
 	task_init(&f->bury, bury);
 	list_init(&f->link);
+	list_init(&f->shake);
 	if (!sock_open(&f->sock, p->loop, fd, ready)) {
 		mem_give(&p->memory, f, sizeof *f);
 		return false;

@@ -26,6 +26,7 @@ struct front {
 	int serve;     /* enum config_serve of the listener it came through */
 	struct budget budget;
 	struct list link;
+	struct list shake; /* in one of proxy->shakes, while its handshake has something to do */
 	struct timer timer;
 	struct task go, bury;
 	struct buf in, out;
@@ -37,7 +38,9 @@ struct front {
 	bool keep, broken;
 	bool out_chunked, body_over, skipped_line;
 	int64_t came_us;
+	int64_t queued_us; /* for its handshake's share */
 	bool spoken; /* the client has sent its first byte */
+	bool shaking; /* its handshake has had a share */
 	uint32_t requests, drained;
 	uint64_t print; /* of the request in progress: quarantine.h */
 	struct h1_scan scan;
@@ -58,8 +61,15 @@ struct front {
 /* Close it now; an exchange in progress is aborted.  `cut`: so that the client sees that. */
 void front_shut(struct front *f, bool cut);
 void front_next_request(struct front *f);
+/* Do what can be done now. */
+void front_go(struct front *f);
 /* How often the clocks of a busy connection are looked at. */
 int64_t front_tick_ms(const struct front *f);
+
+/* ---- front_shake.c: the handshake ---- */
+
+/* It has something to do: its share of a turn will come. */
+void front_shake(struct front *f);
 
 /* ---- front_request.c: what the client sends ---- */
 

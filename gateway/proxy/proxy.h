@@ -75,6 +75,10 @@ struct proxy {
 	unsigned adopted_n;
 	struct list fronts;         /* open client connections, oldest use first */
 	unsigned fronts_n, fronts_max;
+	struct {
+		struct list begun, fresh; /* handshakes that have something to do, longest wait first */
+		struct task task;
+	} shakes;
 	struct timer accept_again;  /* after descriptors ran out */
 	bool draining, accept_paused;
 	void (*drained)(struct proxy *p);

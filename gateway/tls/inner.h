@@ -36,8 +36,11 @@ struct tls {
 	int fd;
 	int lost;          /* errno that ended the socket */
 	uint8_t sni_len;
-	uint8_t odd;       /* messages in a row that brought no application data */
 	uint8_t first_n;
+	uint32_t records;  /* that came since the last read was judged */
+	uint32_t odd;      /* how many that bring next to nothing came lately */
+	uint32_t taken;    /* bytes of the handshake from the socket */
+	int64_t odd_us;    /* when `odd` was counted last */
 	char first[7];     /* the first bytes a client sent: HTTP or TLS? */
 	bool has_sni;
 	bool drained;      /* the socket is empty until tls_readable() */
@@ -50,6 +53,7 @@ struct tls {
 	bool closed;       /* close_notify received */
 	bool broken;
 	bool renegotiated; /* the peer tried to */
+	bool overlong;     /* the handshake has brought more bytes than any needs */
 };
 
 /* bio.c */
