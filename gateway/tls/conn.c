@@ -87,6 +87,13 @@ struct tls *tls_conn_new(SSL_CTX *ctx, int fd)
 	return t;
 }
 
+bool tls_session_holds(SSL_SESSION *session)
+{
+	X509 *peer = SSL_SESSION_get0_peer(session);
+
+	return !peer || X509_cmp_current_time(X509_get0_notAfter(peer)) > 0;
+}
+
 void tls_free(struct tls *t)
 {
 	if (!t)

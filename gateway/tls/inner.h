@@ -115,6 +115,8 @@ void tls_client_drop(struct tls_client *c);
 /* conn.c: versions, suites, modes and groups, the same for both directions. */
 SSL_CTX *tls_context_new(bool server, uint64_t min_version);
 struct tls *tls_conn_new(SSL_CTX *ctx, int fd);
+/* The peer's certificate has not expired since the session began: one that has proves nothing any more. */
+bool tls_session_holds(SSL_SESSION *session);
 
 /* why.c: the reason of the last failure of `t`; empties OpenSSL's queue. */
 const char *tls_reason(const struct tls *t);

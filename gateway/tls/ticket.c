@@ -12,7 +12,6 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
-#include <openssl/x509.h>
 
 #include "gateway/tls/inner.h"
 
@@ -101,14 +100,6 @@ static int on_seal(SSL *ssl, void *arg)
 	return SSL_session_reused(ssl) || SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), &born, sizeof born);
 }
 
-/* A certificate that has expired since proves nothing any more. */
-static bool peer_holds(SSL_SESSION *session)
-{
-	X509 *peer = SSL_SESSION_get0_peer(session);
-
-	return !peer || X509_cmp_current_time(X509_get0_notAfter(peer)) > 0;
-}
-
 static bool is_young(const struct tls_ticket_source *from, SSL_SESSION *session)
 {
 	int64_t born, now = wall_ms() / 1000;
@@ -128,7 +119,7 @@ static SSL_TICKET_RETURN on_open(SSL *ssl, SSL_SESSION *session, const unsigned 
 	(void)name_n;
 	(void)arg;
 	if ((status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW) ||
-	    !is_young(tls_server_tickets(tls_of(ssl)->server), session) || !peer_holds(session))
+	    !is_young(tls_server_tickets(tls_of(ssl)->server), session) || !tls_session_holds(session))
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
 	return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
 }

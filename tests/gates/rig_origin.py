@@ -81,6 +81,7 @@ class Connection:
         self.origin, self.number, self.socket = origin, number, peer
         self.raw, self.rest = b"", b""
         self.ended = False
+        self.resumed = None  # of TLS, once its handshake is over
 
     def more(self):
         piece = self.socket.recv(65536)
@@ -209,6 +210,7 @@ class Origin:
         try:
             if self.tls:
                 connection.socket = self.tls.wrap_socket(connection.socket, server_side=True)
+                connection.resumed = connection.socket.session_reused
             connection.serve()
         except Malformed as fault:
             with self.lock:
