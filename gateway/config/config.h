@@ -23,6 +23,8 @@ struct config_listener {
 struct config_certificate {
 	struct setting_head head;
 	struct slice certificate, key; /* paths */
+	struct slice unfit;            /* why clients will refuse it; empty: they will not */
+	uint8_t id[32];                /* SHA-256 of the certificate's file */
 };
 
 struct config_server {

@@ -33,7 +33,7 @@ static void read_authorities(struct config_reader *r, struct config_site *site, 
 	if (before) {
 		*pem = *before;
 	} else if (!yaml_load(r->secret, site->client_ca.at, CA_MOST, pem, r->fail, place) ||
-		   !pem_check_authorities(site->client_ca, *pem, place, r->fail)) {
+		   !pem_check_authorities(&(struct pem_file){site->client_ca, *pem, place}, r->fail)) {
 		*pem = SLICE_NONE;
 		return;
 	} else {

@@ -74,8 +74,8 @@ struct tls_server_plan {
 
 struct tls_server;
 
-/* Check a certificate and its key: parse, match, dates (expired is a warning).  Names of the
- * certificate go to `names` (arena).  False after a finding. */
+/* Check a certificate and its key: parse, match.  Names of the certificate go to `names` (arena).  False after a
+ * finding.  Its dates and chain were judged when the configuration was read. */
 bool tls_pem_check(const struct tls_pem *pem, struct arena *a, struct slice **names, unsigned *n, struct fail *f);
 /* Contexts by name: exact, wildcard of one label, ECDSA beside RSA.  The first pem answers clients
  * without SNI or with a name no certificate has.  NULL after a finding. */
