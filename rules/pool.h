@@ -1,7 +1,8 @@
 /* pool.h -- the worker's side of inspection: ask, and be answered once.
  *
- * At most WAF_OUTSTANDING jobs are out; the rest wait here, oldest first, where
- * they can be cancelled and where their `queue` time runs too.  Never blocks. */
+ * At most WAF_OUTSTANDING jobs are out, half of them with large bodies; the rest
+ * wait here, oldest first, where they can be cancelled and where their `queue`
+ * time runs too.  Never blocks. */
 #ifndef PORTCULLIS_RULES_POOL_H
 #define PORTCULLIS_RULES_POOL_H
 
@@ -35,6 +36,7 @@ struct pool_ask {
 	int64_t queue_until_us, asked_us;
 	bool out;      /* sent, not answered */
 	bool waiting;  /* here */
+	int plain_fd;  /* while `answered` runs: -1, or the decoded content's file, unlooked at; it is the asker's */
 	void (*answered)(struct pool_ask *q, const struct waf_answer *answer);
 	void *owner;
 };

@@ -8,7 +8,7 @@ int hosts_compare(struct slice a, struct slice b)
 	return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
-static unsigned find(const void *at, unsigned n, size_t size, struct slice name)
+unsigned hosts_find_entry(const void *at, unsigned n, size_t size, struct slice name)
 {
 	unsigned low = 0, high = n;
 
@@ -30,11 +30,11 @@ static unsigned find(const void *at, unsigned n, size_t size, struct slice name)
 unsigned hosts_find(const void *at, unsigned n, size_t size, struct slice host)
 {
 	/* A name that begins with a dot would find the wildcard itself. */
-	unsigned found = host.len && host.at[0] != '.' ? find(at, n, size, host) : n;
+	unsigned found = host.len && host.at[0] != '.' ? hosts_find_entry(at, n, size, host) : n;
 
 	/* Behind the first dot stands the longest wildcard. */
 	for (size_t i = 1; found == n && i < host.len; i++)
 		if (host.at[i] == '.')
-			found = find(at, n, size, slice_after(host, i));
-	return found < n ? found : find(at, n, size, SLICE("*"));
+			found = hosts_find_entry(at, n, size, slice_after(host, i));
+	return found < n ? found : hosts_find_entry(at, n, size, SLICE("*"));
 }

@@ -13,4 +13,7 @@ int hosts_compare(struct slice a, struct slice b);
  * before "*"; n: none does. */
 unsigned hosts_find(const void *at, unsigned n, size_t size, struct slice host);
 
+/* The entry of that very name; n: there is none. */
+unsigned hosts_find_entry(const void *at, unsigned n, size_t size, struct slice name);
+
 #endif

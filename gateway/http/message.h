@@ -57,9 +57,25 @@ const char *http_reason(unsigned status);
 /* Safe to send twice: GET HEAD OPTIONS TRACE PUT DELETE (RFC 9110 section 9.2.2). */
 bool http_method_idempotent(struct slice method);
 /* Hide every field by which a client could say who or where it is, or what it asks for: all
- * X-Forwarded-*, Forwarded, X-Real-IP and kin, Client-Cert, X-Client-Cert-* and kin, X-Original-URL,
- * X-HTTP-Method-Override, X-Request-ID and theirs.  The parsers leave them visible: a trusted hop may have set them. */
-void http_hide_identity(struct fields *f);
+ * X-Forwarded-*, Forwarded, X-Real-IP and kin, X-Original-URL, X-HTTP-Method-Override, X-Request-ID and
+ * theirs, Remote-User, Client-Cert and theirs.  The parsers leave them visible: a trusted hop may have set
+ * them.  `trusted`: one has; then users and certificates stay, which nobody else can know. */
+void http_hide_claims(struct fields *f, bool trusted);
+/* Hide what a trusted hop says of certificates: the gateway has looked for one itself. */
+void http_hide_certificates(struct fields *f);
+/* One of those; `name` in lower case. */
+bool http_is_claim(struct slice name);
+/* Names of fields, in lower case; one that ends with "*" is a beginning. */
+struct http_names {
+	const struct slice *at;
+	unsigned n;
+};
+
+/* Hide what tells of an answer's origin: its software, its machine, what stands before it.  `shown` names what is
+ * not hidden all the same, `hidden` what else is.  The parser leaves them visible. */
+void http_hide_telltales(struct fields *f, const struct http_names *shown, const struct http_names *hidden);
+/* Hidden unless a site shows it; `name` in lower case. */
+bool http_is_telltale(struct slice name);
 /* The trace id, 32 digits, of the one well-formed traceparent; then it and tracestate are passed on as
  * they are.  Else none, and both are hidden (W3C Trace Context, sections 3.2 and 4.3). */
 struct slice http_check_trace(struct fields *f);

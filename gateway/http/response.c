@@ -1,7 +1,7 @@
 /* response.c -- an origin's response head: strict, because an origin may be broken or taken over.
  *
  * What the head says about its body is decided here, from the request as well
- * (RFC 9112 section 6.3).  What names the origin's software is hidden here. */
+ * (RFC 9112 section 6.3). */
 #include "gateway/http/bytes.h"
 #include "gateway/http/parts.h"
 

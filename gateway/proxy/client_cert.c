@@ -146,6 +146,8 @@ bool client_cert_upstream(struct exchange *x, struct fields *extra)
 	const struct tls_peer *peer = x->certificate;
 	struct slice whole;
 
+	if (asks(x->site))
+		http_hide_certificates(&x->req.fields);
 	if (!peer)
 		return true;
 	/* RFC 9440 section 2.2: a byte sequence of RFC 8941. */

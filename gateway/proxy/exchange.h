@@ -70,7 +70,9 @@ struct exchange {
 	struct request req;
 	struct facts facts;
 	const struct config_site *site;
-	struct addr peer;          /* the other end of the connection */
+	struct addr peer;          /* the other end of the connection, or whom its PROXY header names */
+	struct addr hop;           /* who sent that header, */
+	bool hopped;               /* ... if there was one */
 	struct tls *tls;           /* of the connection, as long as `front` is there; NULL: in clear */
 	const struct tls_peer *certificate; /* that the client has proven to have, where the site asks for one; held */
 	bool peer_trusted;

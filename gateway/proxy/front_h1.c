@@ -45,6 +45,8 @@ void front_shut(struct front *f, bool cut)
 
 	if (f->phase == FRONT_CLOSED)
 		return;
+	if (f->phase == FRONT_HOP)
+		metric_count(METRIC_REFUSED_HEADER);
 	if (f->phase == FRONT_HANDSHAKING)
 		metric_count(METRIC_TLS_FAILED);
 	f->phase = FRONT_CLOSED;
@@ -61,7 +63,8 @@ void front_shut(struct front *f, bool cut)
 	buf_done(&f->out);
 	list_remove(&f->link);
 	list_remove(&f->shake);
-	guard_left(p, f->cell);
+	if (f->guarded)
+		guard_left(p, f->cell);
 	p->fronts_n--;
 	/* The exchange is buried first: it was charged to this connection. */
 	task_start(p->loop, &f->bury);
@@ -142,10 +145,13 @@ static void tick(struct front *f)
 
 	f->ticked_ms = now;
 	timer_start(f->proxy->loop, &f->timer, front_tick_ms(f));
-	if (too_slow_reading(f, now))
+	if (too_slow_reading(f, now)) {
 		front_shut(f, true);
-	else if (too_slow_sending(f, passed))
+	} else if (too_slow_sending(f, passed)) {
+		/* However little is missing: what comes now is not waited for, and nothing behind it is a request. */
+		f->body = HTTP_BODY_CLOSE;
 		exchange_body_broken(f->x, REASON_SLOW_BODY, "the content came too slowly");
+	}
 }
 
 static void late(struct timer *t)
@@ -254,6 +260,11 @@ static void drain(struct front *f)
 static bool step(struct front *f)
 {
 	switch ((enum front_phase)f->phase) {
+	case FRONT_HOP:
+		return front_read_hop(f);
+	case FRONT_HANDSHAKING:
+		front_shake(f);
+		return false;
 	case FRONT_IDLE:
 	case FRONT_HEAD:
 		return front_parse_head(f) || fill(f, READ_HEAD);
@@ -275,11 +286,16 @@ static bool step(struct front *f)
 	case FRONT_LINGERING:
 		drain(f);
 		return false;
-	case FRONT_HANDSHAKING: /* has its own share of the turn */
 	case FRONT_CLOSED:
 		return false;
 	}
 	return false;
+}
+
+/* Something of ours may be sent. */
+static bool is_open(const struct front *f)
+{
+	return f->phase != FRONT_HOP && f->phase != FRONT_HANDSHAKING && f->phase != FRONT_CLOSED;
 }
 
 void front_go(struct front *f)
@@ -287,14 +303,14 @@ void front_go(struct front *f)
 	unsigned steps = 0;
 
 	quarantine_mark(f->proxy, f->print);
-	if (f->phase != FRONT_CLOSED && f->sock.writable)
+	if (is_open(f) && f->sock.writable)
 		front_flush(f);
 	while (!f->broken && steps < TURN_STEPS && step(f))
 		steps++;
 	/* A client that is faster than we are would never let the loop turn. */
 	if (steps == TURN_STEPS && f->phase != FRONT_CLOSED)
 		task_start(f->proxy->loop, &f->go);
-	if (f->phase != FRONT_CLOSED && buf_len(&f->out) && f->sock.writable && !f->broken)
+	if (is_open(f) && buf_len(&f->out) && f->sock.writable && !f->broken)
 		front_flush(f);
 	if (f->phase != FRONT_CLOSED && f->broken)
 		front_shut(f, true);
@@ -314,10 +330,6 @@ static void ready(struct watch *w, unsigned what)
 	/* A new socket is writable at once; there is nothing to say before the client has spoken. */
 	if (!f->spoken)
 		return;
-	if (f->phase == FRONT_HANDSHAKING && !(what & LOOP_HANGUP)) {
-		front_shake(f);
-		return;
-	}
 	if (what & LOOP_HANGUP && f->phase != FRONT_LINGERING) {
 		front_shut(f, true);
 		return;
@@ -337,7 +349,8 @@ void front_drain(struct front *f)
 		front_shut(f, false);
 }
 
-bool front_open(struct proxy *p, const struct proxy_listener *listener, int fd, const struct addr *peer, uint16_t port)
+bool front_open(struct proxy *p, const struct proxy_listener *listener, bool hop, int fd, const struct addr *peer,
+		uint16_t port)
 {
 	struct front *f = mem_take_zeroed(&p->memory, sizeof *f);
 
@@ -370,10 +383,15 @@ bool front_open(struct proxy *p, const struct proxy_listener *listener, int fd, 
 			return false;
 		}
 	}
-	f->cell = guard_came(p, peer);
+	if (hop) {
+		f->phase = FRONT_HOP;
+	} else {
+		f->cell = guard_came(p, peer);
+		f->guarded = true;
+	}
 	p->fronts_n++;
 	list_push_last(&p->fronts, &f->link);
 	timer_start(p->loop, &f->timer,
-		    f->phase == FRONT_HANDSHAKING ? p->config->client.handshake_ms : p->config->client.head_ms);
+		    f->phase == FRONT_IDLE ? p->config->client.head_ms : p->config->client.handshake_ms);
 	return true;
 }

@@ -4,8 +4,6 @@
  * some 6 ms, and hundreds may come at once.  So they wait in a queue, and each turn of
  * the loop works at it for a little while: who is connected waits for one handshake at
  * most.  Those that have begun go before new ones, since little of them is left. */
-#include <sys/socket.h>
-
 #include "gateway/base/log.h"
 #include "gateway/base/metric.h"
 #include "gateway/proxy/front_parts.h"
@@ -13,15 +11,22 @@
 
 enum { SHARE_US = 2000 };
 
-static void answer_plain_http(struct front *f)
+/* A client that speaks HTTP in clear to a TLS port is told so, in clear and in the words of any other refusal. */
+static void not_tls(struct front *f)
 {
-	static const char text[] = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+	bool http = tls_was_http(f->sock.tls);
 
-	if (tls_was_http(f->sock.tls) && send(f->sock.watch.fd, text, sizeof text - 1, MSG_NOSIGNAL) < 0)
-		log_debug("a client spoke plain HTTP on a TLS port and left");
+	log_debug("TLS handshake: %s", tls_why(f->sock.tls));
 	tls_free(f->sock.tls);
 	f->sock.tls = NULL;
-	front_shut(f, false);
+	if (!http) {
+		front_shut(f, false);
+		return;
+	}
+	metric_count(METRIC_TLS_FAILED);
+	f->phase = FRONT_IDLE;
+	front_refuse_head(f, REASON_BAD_REQUEST, 0, "plain HTTP on a TLS port");
+	front_go(f);
 }
 
 static void shaken(struct front *f)
@@ -45,8 +50,7 @@ static void step(struct front *f)
 	case TLS_AGAIN:
 		break;
 	default:
-		log_debug("TLS handshake: %s", tls_why(f->sock.tls));
-		answer_plain_http(f);
+		not_tls(f);
 	}
 }
 

@@ -114,9 +114,30 @@ static void refuse(int fd, enum metric cause)
 	close(fd);
 }
 
+/* What its listener says now.  NULL: an adopted one of a generation before this, that no longer stands there. */
+static const struct config_listener *config_of(const struct proxy_listener *listener)
+{
+	const struct config *c = listener->proxy->config;
+	const struct config_listener *l = (const struct config_listener *)c->listeners.at + listener->number;
+
+	return listener->number < c->listeners.n && l->port == listener->port ? l : NULL;
+}
+
+/* Where load balancers are named nobody else may come, and whom they bring is known when they have said it. */
+static bool may_come(const struct proxy *p, const struct config_listener *l, const struct addr *peer, enum metric *cause)
+{
+	*cause = METRIC_REFUSED_ADDRESS;
+	if (l && !l->proxy_protocol.n)
+		return guard_allows(p, peer);
+	*cause = METRIC_REFUSED_SOURCE;
+	return l && config_lists(&l->proxy_protocol, peer);
+}
+
 static void take(struct proxy_listener *listener, int fd, const struct sockaddr_storage *from)
 {
+	const struct config_listener *l = config_of(listener);
 	struct proxy *p = listener->proxy;
+	enum metric cause = METRIC_REFUSED_ADDRESS;
 	struct addr peer;
 	uint16_t port;
 	int one = 1, unsent = UNSENT;
@@ -124,11 +145,11 @@ static void take(struct proxy_listener *listener, int fd, const struct sockaddr_
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
 	metric_count(METRIC_ACCEPTED);
-	if (!addr_from_sockaddr(from, &peer, &port) || !guard_allows(p, &peer))
-		refuse(fd, METRIC_REFUSED_ADDRESS);
+	if (!addr_from_sockaddr(from, &peer, &port) || !may_come(p, l, &peer, &cause))
+		refuse(fd, cause);
 	else if (p->fronts_n >= p->fronts_max && !make_room(p))
 		refuse(fd, METRIC_REFUSED_FULL);
-	else if (!front_open(p, listener, fd, &peer, port))
+	else if (!front_open(p, listener, l->proxy_protocol.n > 0, fd, &peer, port))
 		refuse(fd, METRIC_REFUSED_MEMORY);
 }
 
@@ -165,7 +186,7 @@ void proxy_adopt(struct proxy *p, unsigned slot, const int *fds, unsigned n)
 	more = n == known && !p->draining ? realloc(p->adopted, (p->adopted_n + n) * sizeof *more) : NULL;
 	for (unsigned i = 0; i < n; i++)
 		if (more)
-			more[p->adopted_n + i] = (struct proxy_listener){.proxy = p, .fd = fds[i], .slot = slot,
+			more[p->adopted_n + i] = (struct proxy_listener){.proxy = p, .number = i, .fd = fds[i], .slot = slot,
 									 .serve = p->current->listeners[i].serve,
 									 .port = p->current->listeners[i].port};
 		else

@@ -45,6 +45,7 @@ struct proxy_origin {
 struct proxy_listener {
 	struct watch watch;
 	struct proxy *proxy;
+	unsigned number;        /* of the configuration's */
 	int serve;              /* enum config_serve */
 	uint16_t port;
 	int fd;                 /* -1: closed */

@@ -81,6 +81,8 @@ static void write_client(const struct exchange *x, struct json *j)
 	json_text(j, "client", slice_make(text, addr_text(&x->facts.client, text)));
 	if (x->peer_trusted)
 		json_text(j, "peer", slice_make(text, addr_text(&x->peer, text)));
+	if (x->hopped)
+		json_text(j, "hop", slice_make(text, addr_text(&x->hop, text)));
 	if (x->facts.place.country_known == GEOIP_KNOWN)
 		json_text(j, "country", slice_of(x->facts.place.country));
 	if (x->facts.place.asn_known == GEOIP_KNOWN)

@@ -61,6 +61,19 @@ bool spool_close(struct spool *s)
 	return s->fd < 0 || fcntl(s->fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0;
 }
 
+bool spool_replace(struct spool *s, int fd, uint64_t len)
+{
+	bool room;
+
+	spool_done(s);
+	room = budget_take(s->quota, len);
+	s->fd = room && len ? fd : -1;
+	s->len = room ? len : 0;
+	if (s->fd < 0 && fd >= 0)
+		close(fd);
+	return room;
+}
+
 void spool_held(const struct spool *s, struct held *out)
 {
 	*out = (struct held){.memory = buf_slice(&s->memory), .fd = s->fd, .len = s->len};

@@ -250,14 +250,23 @@ def test_a_trusted_hop_does_not_say_it_either(gateway, origin, papers):
     assert ask(g, "wish.example.com", fields=LIES) == 200
     assert "lies" not in str(origin.requests[-1].fields)
     assert ask(g, "wish.example.com", target="/proven", fields=LIES) == 451
+    # Where the gateway asks nobody, a hop that does is all there is.
+    assert ask(g, "open.example.com", fields=["X-SSL-Client-S-DN: CN=known"]) == 200
+    assert origin.requests[-1].all("x-ssl-client-s-dn") == ["CN=known"]
 
 
-@pytest.mark.parametrize("line", ["X_Client_Cert_Subject: x", "Client_Cert: x", "X.Client.Cert: x", "X_SSL_Client_Verify: SUCCESS", "SSL_CLIENT_S_DN: x",
-                                  "X-Client-Cert_Fingerprint: x", "Client-Cert_Chain: x", "X_Client_Cert_Verified: x", "X_Tls_Client_Cert: x"])
+@pytest.mark.parametrize("line", ["X_Client_Cert_Subject: lies", "Client_Cert: lies", "X.Client.Cert: lies", "X-Client-Cert_Fingerprint: lies",
+                                  "Client-Cert_Chain: lies", "X!Client!Cert!SAN: lies"])
 def test_names_that_pass_for_ours_are_refused(rig, papers, line):
     before = rig.origin.bytes_seen()
     assert ask(rig, "need.example.com", paper=papers.good, fields=[line]) == 400
     assert rig.origin.bytes_seen() == before
+
+
+@pytest.mark.parametrize("line", ["X_SSL_Client_Verify: lies", "SSL_CLIENT_S_DN: lies", "X_Client_Cert_Verified: lies", "X_Tls_Client_Cert: lies"])
+def test_names_that_pass_for_those_of_others_do_not_arrive(rig, papers, line):
+    assert ask(rig, "need.example.com", paper=papers.good, fields=[line]) in (200, 400)
+    assert "lies" not in str(rig.origin.requests[-1].fields)
 
 
 @pytest.mark.parametrize("paper, target, status", [

@@ -190,17 +190,14 @@ static void test_switching_protocols_needs_the_right_answer(void **state)
 
 static const char *const hidden[] = {
 	"Connection: x", "Keep-Alive: x", "Proxy-Connection: x", "TE: x", "Trailer: x", "Upgrade: x", "HTTP2-Settings: x",
-	"Content-Length: 5", "Proxy-Authenticate: x", "Proxy-Authentication-Info: x", "Server: nginx", "Via: 1.1 10.0.0.5",
-	"X-Powered-By: PHP", "X-Powered-CMS: x", "X-AspNet-Version: 4", "X-AspNetMvc-Version: 5", "X-AspNetCore-Version: 6",
-	"X-Generator: x", "X-Runtime: 0.1", "X-Backend: b1", "X-Backend-Server: b1", "X-Backend-Host: 10.0.0.5", "Alt-Svc: h3",
-	"X-Accel-Redirect: /x", "X-Accel-Expires: 1", "X-Sendfile: /x", "X-Lighttpd-Send-File: /x", "Surrogate-Control: x",
-	"Surrogate-Key: x", "X-Server: x", "X-Server-Name: x", "X-Served-By: x", "X-Upstream: x", "X-Upstream-Addr: 10.0.0.5",
-	"X-Varnish: 1 2", "Connection: X-Secret\r\nX-Secret: 1",
+	"Content-Length: 5", "Proxy-Authenticate: x", "Proxy-Authentication-Info: x", "X-Accel-Redirect: /x", "X-Accel-Expires: 1",
+	"X-Sendfile: /x", "X-Lighttpd-Send-File: /x", "Surrogate-Control: x", "Surrogate-Key: x", "Connection: X-Secret\r\nX-Secret: 1",
 };
 
+/* What tells of the origin is another's to hide: mask_test.c. */
 static const char *const shown[] = {
 	"Content-Type: a/b", "Set-Cookie: a=b", "Location: /x", "Date: x", "ETag: x", "Cache-Control: x", "X-Frame-Options: x",
-	"X-Request-Id: x", "Host: x-is-not-shown", "Server-Timing: a;dur=1", "Content-Encoding: gzip",
+	"X-Request-Id: x", "Host: x-is-not-shown", "Server-Timing: a;dur=1", "Content-Encoding: gzip", "Server: nginx", "Via: 1.1 x",
 	"Connection: Content-Type\r\nContent-Type: a/b", "Connection: Set-Cookie\r\nSet-Cookie: a=b", "Sec-WebSocket-Protocol: x",
 };
 
