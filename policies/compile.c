@@ -170,6 +170,11 @@ struct slice policy_name(const struct policy *p)
 	return p->name;
 }
 
+struct place policy_reads_certificate(const struct policy *p)
+{
+	return p->certificate_at;
+}
+
 bool policy_inspects(const struct policy *p)
 {
 	bool inspects = p->waf.level.mode != POLICY_OFF;

@@ -247,6 +247,16 @@ static bool name_kept(struct parser *p, struct term *t)
 	return true;
 }
 
+/* Sites are held to it: a policy that reads certificates is of no use where none is asked for. */
+static void note_certificate(struct parser *p, enum source source)
+{
+	struct place *first = &p->c->policy->certificate_at;
+
+	if (!first->file && (source == SOURCE_CLIENT_VERIFIED || source == SOURCE_CLIENT_SUBJECT ||
+			     source == SOURCE_CLIENT_SAN || source == SOURCE_CLIENT_SHA256))
+		*first = yaml_place_in(p->node, p->tok.at);
+}
+
 static bool field_value(struct parser *p, struct term *t)
 {
 	const char *why, *near;
@@ -261,6 +271,7 @@ static bool field_value(struct parser *p, struct term *t)
 			   .sparse = f->sparse, .name = name};
 	if (f->named && !name_kept(p, t))
 		return false;
+	note_certificate(p, f->source);
 	return parse_advance(p);
 }
 

@@ -73,6 +73,8 @@ void policy_sleep(const struct policy *p);
 struct slice policy_name(const struct policy *p);
 /* Its waf is not off, at least for some requests: they need inspectors. */
 bool policy_inspects(const struct policy *p);
+/* Where it first reads the client's certificate; file NULL: nowhere. */
+struct place policy_reads_certificate(const struct policy *p);
 /* For `portcullis schema` and the reference. */
 void policy_schema(FILE *out);
 void policy_reference(FILE *out);

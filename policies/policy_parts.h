@@ -253,6 +253,7 @@ struct policy {
 	const struct slice *labels, *switches, *query_names, *cookie_names, *regexes;
 	const struct slice *ids; /* by entry number */
 	uint32_t entries_n;
+	struct place certificate_at; /* the first tls.client field; file NULL: none is read */
 };
 
 /* Decoded values of one name, in the order they came. */

@@ -93,6 +93,7 @@ static bool read_all(struct config_reader *r)
 	config_passwords(r);
 	config_databases(r);
 	config_policies(r);
+	config_clients(r);
 	config_rulesets(r);
 	config_cluster_secret(r);
 	return r->fail->errors == before;

@@ -24,6 +24,8 @@ struct config_listener {
 struct config_certificate {
 	struct setting_head head;
 	struct slice certificate, key; /* paths */
+	struct slice unfit;            /* why clients will refuse it; empty: they will not */
+	uint8_t id[32];                /* SHA-256 of the certificate's file */
 };
 
 struct config_server {
@@ -57,6 +59,11 @@ struct config_origin {
 	struct setting_list names, ports;
 };
 
+/* What a site asks of its clients' certificates. */
+enum config_client_cert { CONFIG_CERT_NONE, CONFIG_CERT_OPTIONAL, CONFIG_CERT_REQUIRED };
+
+enum { CONFIG_CA_ID = 32 };
+
 /* What becomes of an origin's answer with a status of 500 and above. */
 enum config_errors { CONFIG_ERRORS_REPLACE, CONFIG_ERRORS_PASS };
 
@@ -65,6 +72,9 @@ struct config_site {
 	struct setting_list hosts; /* struct slice: 'shop.example.com', '*.example.com', '*' */
 	struct slice origin_text; /* name of an origin, or a url that makes one */
 	struct slice policy_name; /* empty: none */
+	int client_cert;        /* enum config_client_cert */
+	struct slice client_ca; /* path of PEM: whose certificates count */
+	uint8_t client_ca_id[CONFIG_CA_ID]; /* SHA-256 of that file */
 	struct setting_list hide_fields, show_fields; /* struct slice: names of answers' fields, or beginnings with "*" */
 	int errors;               /* enum config_errors */
 	const struct config_origin *origin;
@@ -103,6 +113,11 @@ struct config_client {
 	int64_t connections;     /* 50000 of one node */
 	int64_t per_address;     /* 256 per IPv4 or IPv6 /64 */
 	int64_t memory;          /* 1MiB: of one connection, buffers and bookkeeping */
+};
+
+/* TLS to clients. */
+struct config_tls {
+	int64_t ticket_period_ms; /* 12h */
 };
 
 struct config_waf {
@@ -165,6 +180,7 @@ struct config {
 	struct slice policies;            /* directory of policies/NAME.yaml: 'policies' beside this file */
 	struct slice cluster_secret_file; /* key of the counters' names; empty: one made from the configuration */
 	struct config_client client;
+	struct config_tls tls;
 	struct config_waf waf;
 	struct config_processes processes;
 	struct config_redis redis;
@@ -186,6 +202,7 @@ struct config_secrets {
 	} *pems;
 	struct slice redis_password;
 	struct slice *origin_ca;   /* PEM by origin number; empty: the system's */
+	struct slice *client_ca;   /* PEM by site, in their order; empty: no certificates are asked for */
 	uint8_t cluster_secret[32];
 };
 

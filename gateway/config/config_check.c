@@ -1,6 +1,7 @@
 /* config_check.c -- what the entries mean together: listeners and hosts. */
 #include <stdlib.h>
 
+#include "gateway/base/hosts.h"
 #include "gateway/config/config_parts.h"
 #include "gateway/http/message.h"
 
@@ -52,17 +53,10 @@ void config_listeners(struct config_reader *r, bool given)
 		fail_warn(r->fail, l[0].head.place, "a listener redirects to https, but none serves it");
 }
 
-static int compare(struct slice a, struct slice b)
-{
-	int order = memcmp(a.at, b.at, a.len < b.len ? a.len : b.len);
-
-	return order ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 static int by_name(const void *a, const void *b)
 {
 	const struct config_host *x = a, *y = b;
-	int order = compare(x->name, y->name);
+	int order = hosts_compare(x->name, y->name);
 
 	if (order)
 		return order;
@@ -157,38 +151,17 @@ bool config_lists(const struct setting_list *networks, const struct addr *a)
 	return false;
 }
 
-static const struct config_site *find(const struct config *c, struct slice name)
-{
-	const struct config_host *host = c->hosts.at;
-	unsigned low = 0, high = c->hosts.n;
-
-	while (low < high) {
-		unsigned middle = low + (high - low) / 2;
-		int order = compare(name, host[middle].name);
-
-		if (!order)
-			return host[middle].site;
-		if (order < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return NULL;
-}
-
 bool config_is_host(const struct config *c, struct slice host)
 {
-	return host.len && host.at[0] != '.' && find(c, host);
+	const struct config_host *hosts = c->hosts.at;
+
+	return host.len && host.at[0] != '.' && hosts_find_entry(hosts, c->hosts.n, sizeof *hosts, host) < c->hosts.n;
 }
 
 const struct config_site *config_site_of(const struct config *c, struct slice host)
 {
-	/* A name that begins with a dot would find the wildcard itself. */
-	const struct config_site *site = host.len && host.at[0] != '.' ? find(c, host) : NULL;
+	const struct config_host *hosts = c->hosts.at;
+	unsigned i = hosts_find(hosts, c->hosts.n, sizeof *hosts, host);
 
-	/* Behind the first dot stands the longest wildcard. */
-	for (size_t i = 1; !site && i < host.len; i++)
-		if (host.at[i] == '.')
-			site = find(c, slice_after(host, i));
-	return site ? site : find(c, SLICE("*"));
+	return i < c->hosts.n ? hosts[i].site : NULL;
 }

@@ -2,6 +2,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <openssl/evp.h>
+
 #include "geoip/geoip.h"
 #include "gateway/config/config_parts.h"
 #include "gateway/config/pem.h"
@@ -32,9 +34,22 @@ static void warn_if_open(struct config_reader *r, const char *path, struct place
 
 /* ---- Certificates ---- */
 
+static void judge_certificate(struct config_reader *r, struct config_certificate *one, const struct pem_file *certificate,
+			      const struct pem_file *key)
+{
+	const char *unfit;
+
+	if (!pem_check(certificate, key, &unfit, r->fail))
+		return;
+	CHECK(EVP_Digest(certificate->bytes.at, certificate->bytes.len, one->id, NULL, EVP_sha256(), NULL) == 1);
+	one->unfit = unfit ? arena_copy(r->arena, slice_of(unfit)) : SLICE_NONE;
+	if (unfit && !one->unfit.at)
+		fail_at(r->fail, certificate->place, "memory is used up while the file is read");
+}
+
 void config_certificates(struct config_reader *r)
 {
-	const struct config_certificate *one = r->config->certificates.at;
+	struct config_certificate *one = r->config->certificates.at;
 	unsigned n = r->config->certificates.n;
 
 	r->secrets->pems = arena_take_zeroed(r->secret, (n + 1) * sizeof *r->secrets->pems);
@@ -54,7 +69,8 @@ void config_certificates(struct config_reader *r)
 			continue;
 		config_hash_file(r->hash, one[i].certificate.at, *pem);
 		warn_if_open(r, one[i].key.at, key);
-		pem_check(one[i].certificate, *pem, certificate, one[i].key, *secret, key, r->fail);
+		judge_certificate(r, &one[i], &(struct pem_file){one[i].certificate, *pem, certificate},
+				  &(struct pem_file){one[i].key, *secret, key});
 	}
 }
 

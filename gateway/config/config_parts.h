@@ -61,6 +61,9 @@ void config_ca_files(struct config_reader *r);
 /* config_policies.c */
 void config_policies(struct config_reader *r);
 
+/* config_clients.c: sites that ask clients for certificates; policies must have been read. */
+void config_clients(struct config_reader *r);
+
 /* config_hash.c */
 struct config_hash *config_hash_new(void);
 void config_hash_free(struct config_hash *h);

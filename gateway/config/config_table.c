@@ -27,6 +27,7 @@ enum {
 #define GIB ((int64_t)1 << 30)
 
 static const char *const serve_words[] = {"https", "http", "redirect", NULL};
+static const char *const client_cert_words[] = {"none", "optional", "required", NULL};
 static const char *const missing_words[] = {"refuse", "degrade", NULL};
 static const char *const errors_words[] = {"replace", "pass", NULL};
 static const char *const level_words[] = {"debug", "info", "warn", "error", NULL};
@@ -116,10 +117,12 @@ static const struct setting site_table[] = {
 	{TEXT("origin", config_site, origin_text, "A name from `origins`, or a url."), .required = true},
 	{.key = "policy", .kind = SETTING_NAME, .at = offsetof(struct config_site, policy_name),
 	 .doc = "NAME of `policies/NAME.yaml`; without one nothing is refused but malformed requests."},
+	{WORD("client_cert", config_site, client_cert, "none", client_cert_words,
+	      "Certificates of clients: `optional` asks for one, `required` refuses who has none. One that is shown must be of "
+	      "`client_ca`.")},
+	{PATH("client_ca", config_site, client_ca, "PEM of the authorities that issue its clients' certificates.")},
 	{LATER("candidate")},
 	{LATER("candidate_sample")},
-	{LATER("client_cert")},
-	{LATER("client_ca")},
 	{LATER("routes")},
 	{LATER("path_case")},
 	{LATER("path_parameters")},
@@ -172,6 +175,12 @@ static const struct setting client_table[] = {
 	{INT("connections", config_client, connections, "50000", 1, 10000000, "Connections of this node.")},
 	{INT("per_address", config_client, per_address, "256", 1, 1000000, "Connections of one IPv4 address or IPv6 /64.")},
 	{SIZE("memory", config_client, memory, "1MiB", 256 * KIB, GIB, "Buffers and bookkeeping of one connection.")},
+	{0},
+};
+
+static const struct setting tls_table[] = {
+	{TIME("ticket_period", config_tls, ticket_period_ms, "12h", SECOND, 12 * HOUR,
+	      "A key encrypts session tickets for so long, and is accepted for as long again.")},
 	{0},
 };
 
@@ -268,8 +277,10 @@ const struct setting config_table[] = {
 	{.key = "policies", .kind = SETTING_PATH, .at = offsetof(struct config, policies), .fallback = "policies",
 	 .doc = "Directory of the policies."},
 	{.key = "cluster_secret_file", .kind = SETTING_PATH, .at = offsetof(struct config, cluster_secret_file),
-	 .doc = "At least 32 random bytes, the same on every node: hides what the counters in Redis count."},
+	 .doc = "At least 32 random bytes, the same on every node: hides what the counters in Redis count, and makes the keys "
+		"of session tickets the same on all of them."},
 	{STRUCT("client", client, client_table, "Bounds on what one client may take.")},
+	{STRUCT("tls", tls, tls_table, "TLS to clients.")},
 	{STRUCT("waf", waf, waf_table, "Bounds on inspection.")},
 	{STRUCT("processes", processes, processes_table, "How many, as whom, how large.")},
 	{STRUCT("redis", redis, redis_table, "Counters shared by several gateways; without it they are in memory.")},

@@ -1,15 +1,23 @@
-/* pem.h -- a certificate and its key, as files: do they hold what they should, and belong together.
+/* pem.h -- certificates and keys, as files: what is wrong with them, and what clients will say of them.
  *
- * Names and dates are the business of gateway/tls. */
+ * Their names are the business of gateway/tls. */
 #ifndef PORTCULLIS_CONFIG_PEM_H
 #define PORTCULLIS_CONFIG_PEM_H
 
 #include "gateway/base/fail.h"
 #include "gateway/base/slice.h"
 
-/* Findings at the places of the two paths; false if there was any. */
-bool pem_check(struct slice certificate_path, struct slice certificate, struct place certificate_place,
-	       struct slice key_path, struct slice key, struct place key_place, struct fail *f);
+struct pem_file {
+	struct slice path, bytes;
+	struct place place; /* where the configuration names it */
+};
+
+/* A certificate with its chain, and its key.  False after findings.  *unfit: why clients will refuse it although it can
+ * be served, of which there is a warning; static text, NULL: they will not. */
+bool pem_check(const struct pem_file *certificate, const struct pem_file *key, const char **unfit, struct fail *f);
 bool pem_holds_certificate(struct slice pem);
+/* A file of authorities, at most PEM_AUTHORITIES; an expired one is a warning. */
+enum { PEM_AUTHORITIES = 100 };
+bool pem_check_authorities(const struct pem_file *file, struct fail *f);
 
 #endif

@@ -7,14 +7,18 @@
 #include "gateway/http/message.h"
 #include "gateway/http/name_table.h"
 
-enum { FAMILY = NAME_FAMILY, HOPS = 2 /* a trusted hop's passes on */ };
+enum {
+	FAMILY = NAME_FAMILY,
+	HOPS = 2,        /* a trusted hop's passes on */
+	CERTIFICATE = 4, /* ... unless the gateway has looked at certificates itself */
+};
 
 static const struct name_row rows[] = {
 	NAME_ROW("base-url", 0),
 	NAME_ROW("cf-connecting-ip", FAMILY),
 	NAME_ROW("cf-pseudo-ipv4", 0),
 	NAME_ROW("cf-", FAMILY | HOPS),
-	NAME_ROW("client-cert", FAMILY | HOPS), /* RFC 9440 */
+	NAME_ROW("client-cert", FAMILY | HOPS | CERTIFICATE), /* RFC 9440 */
 	NAME_ROW("client-ip", 0),
 	NAME_ROW("cloudfront-", FAMILY | HOPS),
 	NAME_ROW("cluster-client-ip", 0),
@@ -30,15 +34,16 @@ static const struct name_row rows[] = {
 	NAME_ROW("remote-addr", 0),
 	NAME_ROW("remote-", FAMILY | HOPS),
 	NAME_ROW("request-uri", 0),
-	NAME_ROW("ssl-", FAMILY | HOPS),
+	NAME_ROW("ssl-", FAMILY | HOPS | CERTIFICATE),
 	NAME_ROW("true-client-ip", 0),
 	NAME_ROW("wl-proxy-client-ip", 0),
 	NAME_ROW("wl-proxy-", FAMILY | HOPS),
 	NAME_ROW("x-akamai-", FAMILY | HOPS),
-	NAME_ROW("x-amzn-mtls-", FAMILY | HOPS),
+	NAME_ROW("x-amzn-mtls-", FAMILY | HOPS | CERTIFICATE),
 	NAME_ROW("x-amzn-oidc-", FAMILY | HOPS),
 	NAME_ROW("x-appengine-user-ip", 0),
 	NAME_ROW("x-appengine-", FAMILY | HOPS),
+	NAME_ROW("x-arr-clientcert", HOPS | CERTIFICATE),
 	NAME_ROW("x-arr-", FAMILY | HOPS),
 	NAME_ROW("x-auth-request-", FAMILY | HOPS),
 	NAME_ROW("x-authenticated-", FAMILY | HOPS),
@@ -46,11 +51,11 @@ static const struct name_row rows[] = {
 	NAME_ROW("x-azure-clientip", 0),
 	NAME_ROW("x-azure-socketip", 0),
 	NAME_ROW("x-azure-", FAMILY | HOPS),
-	NAME_ROW("x-client-cert", FAMILY | HOPS),
-	NAME_ROW("x-client-dn", FAMILY | HOPS),
+	NAME_ROW("x-client-cert", FAMILY | HOPS | CERTIFICATE),
+	NAME_ROW("x-client-dn", FAMILY | HOPS | CERTIFICATE),
 	NAME_ROW("x-client-ip", 0),
-	NAME_ROW("x-client-ssl", FAMILY | HOPS),
-	NAME_ROW("x-client-verify", FAMILY | HOPS),
+	NAME_ROW("x-client-ssl", FAMILY | HOPS | CERTIFICATE),
+	NAME_ROW("x-client-verify", FAMILY | HOPS | CERTIFICATE),
 	NAME_ROW("x-cluster-client-ip", 0),
 	NAME_ROW("x-consumer-", FAMILY | HOPS),
 	NAME_ROW("x-custom-ip-authorization", 0),
@@ -69,7 +74,7 @@ static const struct name_row rows[] = {
 	NAME_ROW("x-http-method", FAMILY),
 	NAME_ROW("x-method-override", 0),
 	NAME_ROW("x-ms-client-principal", FAMILY | HOPS),
-	NAME_ROW("x-mtls-", FAMILY | HOPS),
+	NAME_ROW("x-mtls-", FAMILY | HOPS | CERTIFICATE),
 	NAME_ROW("x-nf-client-connection-ip", 0),
 	NAME_ROW("x-original-", FAMILY),
 	NAME_ROW("x-originating-ip", 0),
@@ -83,10 +88,10 @@ static const struct name_row rows[] = {
 	NAME_ROW("x-request-id", 0),
 	NAME_ROW("x-rewrite-", FAMILY),
 	NAME_ROW("x-scheme", 0),
-	NAME_ROW("x-ssl-", FAMILY | HOPS),
+	NAME_ROW("x-ssl-", FAMILY | HOPS | CERTIFICATE),
 	NAME_ROW("x-sucuri-clientip", 0),
 	NAME_ROW("x-sucuri-", FAMILY | HOPS),
-	NAME_ROW("x-tls-", FAMILY | HOPS),
+	NAME_ROW("x-tls-", FAMILY | HOPS | CERTIFICATE),
 	NAME_ROW("x-url-scheme", 0),
 	NAME_ROW("x-vercel-forwarded-for", 0),
 	NAME_ROW("x-vercel-", FAMILY | HOPS),
@@ -111,6 +116,16 @@ void http_hide_claims(struct fields *f, bool trusted)
 		const struct name_row *c = name_table_find(&claims, f->at[i].name);
 
 		if (c && !(trusted && c->how & HOPS))
+			f->at[i].hidden = 1;
+	}
+}
+
+void http_hide_certificates(struct fields *f)
+{
+	for (uint32_t i = 0; i < f->n; i++) {
+		const struct name_row *c = name_table_find(&claims, f->at[i].name);
+
+		if (c && c->how & CERTIFICATE)
 			f->at[i].hidden = 1;
 	}
 }

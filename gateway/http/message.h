@@ -61,6 +61,8 @@ bool http_method_idempotent(struct slice method);
  * theirs, Remote-User, Client-Cert and theirs.  The parsers leave them visible: a trusted hop may have set
  * them.  `trusted`: one has; then users and certificates stay, which nobody else can know. */
 void http_hide_claims(struct fields *f, bool trusted);
+/* Hide what a trusted hop says of certificates: the gateway has looked for one itself. */
+void http_hide_certificates(struct fields *f);
 /* One of those; `name` in lower case. */
 bool http_is_claim(struct slice name);
 /* Names of fields, in lower case; one that ends with "*" is a beginning. */

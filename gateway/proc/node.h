@@ -87,6 +87,8 @@ struct node {
 	bool reload_again;     /* asked for while one was in progress */
 	struct watch signals, door;
 	struct timer watchdog, deadline;
+	struct timer tickets;  /* the next turn of the ticket keys */
+	int64_t tickets_ms;    /* the last one */
 	int64_t watched_us;    /* when the workers' beats were last looked at */
 };
 
@@ -170,6 +172,13 @@ void worker_adopt(struct timer *t);
 void worker_is_gone(struct child *worker, int status);
 /* It serves again. */
 void worker_is_back(struct child *worker);
+
+/* ---- tickets.c ---- */
+
+/* The ticket keys are this moment's. */
+void tickets_begin(struct node *n);
+/* n->config is another one: its period counts from the last turn. */
+void tickets_follow(struct node *n);
 
 /* ---- door.c ---- */
 

@@ -175,6 +175,7 @@ static void commit(struct reload *r)
 	n->now = r->next;
 	n->config = n->now->config;
 	node_name_generation(n);
+	tickets_follow(n);
 	r->next = NULL;
 	order(r, CONTROL_COMMIT);
 	release_close(n, old);
@@ -249,6 +250,35 @@ static void warn_of_fixed(struct reload *r)
 		tell(r, "warning: admin.address changes at the next start only");
 }
 
+static bool serves_certificate(const struct config *c, const uint8_t id[32])
+{
+	const struct config_certificate *all = c->certificates.at;
+
+	for (unsigned i = 0; i < c->certificates.n; i++)
+		if (memcmp(all[i].id, id, sizeof all[i].id) == 0)
+			return true;
+	return false;
+}
+
+/* At a start there is nothing better than a certificate that clients will refuse; at a reload there is what serves. One
+ * that does so already stops nobody. */
+static bool certificates_fit(struct reload *r)
+{
+	const struct config_certificate *all = r->next->config->certificates.at;
+	bool fit = true;
+
+	for (unsigned i = 0; i < r->next->config->certificates.n; i++) {
+		const struct config_certificate *c = &all[i];
+
+		if (!c->unfit.len || serves_certificate(r->node->config, c->id))
+			continue;
+		fit = false;
+		tell(r, "%s:%u:%u: error: %.*s: %.*s; a reload does not take it, the ones in use stay", c->head.place.file,
+		     c->head.place.line, c->head.place.column, SLICE_F(c->certificate), SLICE_F(c->unfit));
+	}
+	return fit;
+}
+
 static void loaded(struct reload *r)
 {
 	struct node *n = r->node;
@@ -256,6 +286,10 @@ static void loaded(struct reload *r)
 
 	if (!release_map(r->next, n->now, why, sizeof why) || !release_open(n, r->next, n->now, why, sizeof why)) {
 		tell(r, "%s", why);
+		refuse(r);
+		return;
+	}
+	if (!certificates_fit(r)) {
 		refuse(r);
 		return;
 	}

@@ -22,7 +22,7 @@ struct shared_cell {
 };
 
 struct shared {
-	struct tls_ticket_keys tickets;
+	struct tls_ticket_ring tickets; /* the supervisor turns it: tickets.c */
 	struct hash_seed guard_seed;
 	struct proxy_quarantine quarantine;
 	struct shared_cell cells[SHARED_WORKERS];

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -206,9 +205,6 @@ bool node_open_shared(struct node *n)
 	n->shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, n->shared_fd, 0);
 	if (n->shared == MAP_FAILED)
 		return false;
-	n->shared->tickets.n = 1;
-	if (getrandom(n->shared->tickets.key[0], TLS_TICKET_BYTES, 0) != TLS_TICKET_BYTES)
-		return false;
 	hash_seed_random(&n->shared->guard_seed);
-	return true;
+	return tls_ticket_turn(&n->shared->tickets);
 }

@@ -445,6 +445,7 @@ static void run(struct node *n)
 	node_start_child(&n->logger);
 	log_open("supervisor", n->logs[n->workers + 1][0]);
 	workers_watch(&n->watchdog);
+	tickets_begin(n);
 	node_start_child(&n->admin);
 	if (n->now->queue)
 		node_start_child(&n->now->queue->zygote);

@@ -4,6 +4,7 @@
 
 #include "gateway/base/fail.h"
 #include "gateway/base/metric.h"
+#include "gateway/proxy/client_cert.h"
 #include "gateway/proxy/identity.h"
 #include "gateway/proxy/record.h"
 #include "gateway/proxy/reply.h"
@@ -24,6 +25,7 @@ static void bury(struct task *t)
 	spool_done(&x->spool);
 	spool_done(&x->answer.copy);
 	arena_done(&x->arena);
+	tls_peer_drop(x->certificate);
 	budget_give(&x->budget, sizeof *x);
 	generation_drop(x->generation);
 	mem_give(NULL, x, sizeof *x);
@@ -58,6 +60,7 @@ static void let_go(struct exchange *x)
 		upstream_abandon(x->upstream);
 	x->upstream = NULL;
 	x->front = NULL;
+	x->tls = NULL;
 	/* Nobody walks on for a client that is gone; what only the record waits for still comes. */
 	if (x->chain.filters)
 		chain_stop(&x->chain);
@@ -243,6 +246,19 @@ void proxy_log_acked(struct proxy *p, uint64_t token)
 	}
 }
 
+/* Another connection could carry it, so this one ends. */
+static bool may_be_carried(struct exchange *x)
+{
+	enum reason why;
+	const char *misfit = client_cert_misfit(x, &why);
+
+	if (!misfit)
+		return true;
+	x->req.keep_alive = false;
+	exchange_refuse(x, why, 0, misfit);
+	return false;
+}
+
 void exchange_start(struct exchange *x, bool redirect)
 {
 	const struct generation *g = x->generation;
@@ -262,6 +278,8 @@ void exchange_start(struct exchange *x, bool redirect)
 		exchange_answer(x, &v);
 		return;
 	}
+	if (!may_be_carried(x))
+		return;
 	if (!identity_fill(x) || !chain_init(&x->chain, p->loop, p->plan.filters, g->plan.confs, &x->req, &x->facts, &x->arena, judged, x)) {
 		x->chain.filters = NULL;
 		exchange_refuse(x, REASON_OVERLOAD, 0, "memory of the connection is used up");

@@ -73,6 +73,8 @@ struct exchange {
 	struct addr peer;          /* the other end of the connection, or whom its PROXY header names */
 	struct addr hop;           /* who sent that header, */
 	bool hopped;               /* ... if there was one */
+	struct tls *tls;           /* of the connection, as long as `front` is there; NULL: in clear */
+	const struct tls_peer *certificate; /* that the client has proven to have, where the site asks for one; held */
 	bool peer_trusted;
 	struct slice trace;        /* id of the trace it belongs to, 32 digits; empty: of none */
 	enum exchange_state state;

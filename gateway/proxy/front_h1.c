@@ -62,6 +62,7 @@ void front_shut(struct front *f, bool cut)
 	buf_done(&f->in);
 	buf_done(&f->out);
 	list_remove(&f->link);
+	list_remove(&f->shake);
 	if (f->guarded)
 		guard_left(p, f->cell);
 	p->fronts_n--;
@@ -255,41 +256,6 @@ static void drain(struct front *f)
 		front_shut(f, false);
 }
 
-/* A client that speaks HTTP in clear to a TLS port is told so, in clear and in the words of any other refusal. */
-static bool not_tls(struct front *f)
-{
-	bool http = tls_was_http(f->sock.tls);
-
-	log_debug("TLS handshake: %s", tls_why(f->sock.tls));
-	tls_free(f->sock.tls);
-	f->sock.tls = NULL;
-	if (!http) {
-		front_shut(f, false);
-		return false;
-	}
-	metric_count(METRIC_TLS_FAILED);
-	f->phase = FRONT_IDLE;
-	front_refuse_head(f, REASON_BAD_REQUEST, 0, "plain HTTP on a TLS port");
-	return true;
-}
-
-static bool handshake(struct front *f)
-{
-	switch (tls_handshake(f->sock.tls)) {
-	case TLS_DONE:
-		metric_count(tls_resumed(f->sock.tls) ? METRIC_TLS_RESUMED : METRIC_TLS_FULL);
-		metric_span(SPAN_HANDSHAKE, loop_us(f->proxy->loop) - f->came_us);
-		f->phase = FRONT_IDLE;
-		f->sock.readable = true;
-		timer_start(f->proxy->loop, &f->timer, f->proxy->config->client.head_ms);
-		return true;
-	case TLS_AGAIN:
-		return false;
-	default:
-		return not_tls(f);
-	}
-}
-
 /* One step of whatever phase it is.  False: nothing more can be done now. */
 static bool step(struct front *f)
 {
@@ -297,7 +263,8 @@ static bool step(struct front *f)
 	case FRONT_HOP:
 		return front_read_hop(f);
 	case FRONT_HANDSHAKING:
-		return handshake(f);
+		front_shake(f);
+		return false;
 	case FRONT_IDLE:
 	case FRONT_HEAD:
 		return front_parse_head(f) || fill(f, READ_HEAD);
@@ -331,7 +298,7 @@ static bool is_open(const struct front *f)
 	return f->phase != FRONT_HOP && f->phase != FRONT_HANDSHAKING && f->phase != FRONT_CLOSED;
 }
 
-static void go(struct front *f)
+void front_go(struct front *f)
 {
 	unsigned steps = 0;
 
@@ -351,7 +318,7 @@ static void go(struct front *f)
 
 static void go_task(struct task *t)
 {
-	go(LIST_OF(t, struct front, go));
+	front_go(LIST_OF(t, struct front, go));
 }
 
 static void ready(struct watch *w, unsigned what)
@@ -372,7 +339,7 @@ static void ready(struct watch *w, unsigned what)
 		if (f->x && !buf_len(&f->out) && !f->broken)
 			exchange_writable(f->x);
 	}
-	go(f);
+	front_go(f);
 }
 
 void front_drain(struct front *f)
@@ -401,6 +368,7 @@ bool front_open(struct proxy *p, const struct proxy_listener *listener, bool hop
 	task_init(&f->go, go_task);
 	task_init(&f->bury, bury);
 	list_init(&f->link);
+	list_init(&f->shake);
 	if (!sock_open(&f->sock, p->loop, fd, ready)) {
 		mem_give(&p->memory, f, sizeof *f);
 		return false;

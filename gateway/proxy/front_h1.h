@@ -16,6 +16,9 @@ void front_drain(struct front *f);
 void front_cut(struct front *f);
 /* From its place in proxy->fronts. */
 struct front *front_of(struct list *link);
+/* The queue of handshakes, p->shakes. */
+void front_shakes_init(struct proxy *p);
+void front_shakes_stop(struct proxy *p);
 /* Between requests: may be closed for want of room. */
 bool front_is_idle(const struct front *f);
 

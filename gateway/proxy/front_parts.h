@@ -27,6 +27,7 @@ struct front {
 	int serve;     /* enum config_serve of the listener it came through */
 	struct budget budget;
 	struct list link;
+	struct list shake; /* in one of proxy->shakes, while its handshake has something to do */
 	struct timer timer;
 	struct task go, bury;
 	struct buf in, out;
@@ -41,7 +42,9 @@ struct front {
 	bool keep, broken;
 	bool out_chunked, body_over, skipped_line;
 	int64_t came_us;
+	int64_t queued_us; /* for its handshake's share */
 	bool spoken; /* the client has sent its first byte */
+	bool shaking; /* its handshake has had a share */
 	uint32_t requests, drained;
 	uint64_t print; /* of the request in progress: quarantine.h */
 	struct h1_scan scan;
@@ -62,6 +65,8 @@ struct front {
 /* Close it now; an exchange in progress is aborted.  `cut`: so that the client sees that. */
 void front_shut(struct front *f, bool cut);
 void front_next_request(struct front *f);
+/* Do what can be done now. */
+void front_go(struct front *f);
 /* How often the clocks of a busy connection are looked at. */
 int64_t front_tick_ms(const struct front *f);
 
@@ -69,6 +74,11 @@ int64_t front_tick_ms(const struct front *f);
 
 /* Look for a PROXY header.  True: it is read, and the client's own bytes follow. */
 bool front_read_hop(struct front *f);
+
+/* ---- front_shake.c: the handshake ---- */
+
+/* It has something to do: its share of a turn will come. */
+void front_shake(struct front *f);
 
 /* ---- front_request.c: what the client sends ---- */
 

@@ -28,6 +28,7 @@ static struct exchange *begin(struct front *f)
 	x->facts.client_port = f->peer_port;
 	x->req.minor = 1;
 	if (f->sock.tls) {
+		x->tls = f->sock.tls;
 		x->facts.secure = true;
 		x->facts.tls_version = slice_of(tls_version(f->sock.tls));
 		x->facts.tls_sni = tls_sni(f->sock.tls);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "gateway/base/fail.h"
+#include "gateway/proxy/client_cert.h"
 #include "gateway/proxy/upstream.h"
 
 /* ---- Making ---- */
@@ -66,6 +67,8 @@ static bool make_listeners(struct generation *g, struct fail *f)
 static bool begin_tls(struct generation *g, struct fail *f)
 {
 	const struct config_secrets *s = g->plan.secrets;
+	struct tls_tickets tickets = {.ring = g->proxy->plan.tickets, .period_ms = g->config->tls.ticket_period_ms};
+	struct tls_server_plan plan = {.tickets = &tickets, .min_version = 0x0303};
 	struct tls_pem *pems;
 	bool needed = false;
 
@@ -74,13 +77,19 @@ static bool begin_tls(struct generation *g, struct fail *f)
 	if (!needed)
 		return true;
 	pems = calloc(s->pems_n ? s->pems_n : 1, sizeof *pems);
-	if (!pems)
+	if (!pems || !client_cert_plan(g->config, s, &plan)) {
+		free(pems);
 		return fail_at(f, (struct place){0}, "no memory for the certificates");
+	}
 	for (unsigned i = 0; i < s->pems_n; i++)
 		pems[i] = (struct tls_pem){s->pems[i].certificate, s->pems[i].key, s->pems[i].place};
-	g->tls = tls_server_begin(&(struct tls_server_plan){.pems = pems, .pems_n = s->pems_n,
-							    .tickets = g->proxy->plan.tickets, .min_version = 0x0303},
-				  f);
+	plan.pems = pems;
+	plan.pems_n = s->pems_n;
+	/* Without a file of its own the secret is no secret that nodes were meant to share. */
+	if (g->config->cluster_secret_file.len)
+		tickets.secret = slice_make((const char *)s->cluster_secret, sizeof s->cluster_secret);
+	g->tls = tls_server_begin(&plan, f);
+	client_cert_plan_done(&plan);
 	free(pems);
 	return g->tls != NULL;
 }

@@ -1,6 +1,7 @@
 /* identity.c -- client address, request id, and the fields that tell origins of them. */
 #include "gateway/proxy/identity.h"
 
+#include "gateway/proxy/client_cert.h"
 #include "geoip/geoip.h"
 
 /* Last element of all X-Forwarded-For values before `*end` (counted from the back). */
@@ -116,6 +117,7 @@ bool identity_fill(struct exchange *x)
 	to->now = x->began_wall_us / 1000000;
 	to->arena = &x->arena;
 	fill_place(x);
+	client_cert_fill(x);
 	return true;
 }
 
@@ -171,6 +173,7 @@ bool identity_upstream(struct exchange *x, struct fields *extra)
 	       fields_add(extra, &x->arena, field_name_text(FIELD_X_FORWARDED_HOST), x->req.authority) &&
 	       fields_add(extra, &x->arena, field_name_text(FIELD_X_REAL_IP), real) &&
 	       fields_add(extra, &x->arena, field_name_text(FIELD_X_REQUEST_ID), x->facts.id);
+	fits = fits && client_cert_upstream(x, extra);
 	if (x->facts.answer_plain)
 		fits = fits && ask_plain(x, extra);
 	/* A trusted hop's own statements have been read by now; where there is one of ours, only that goes on. */

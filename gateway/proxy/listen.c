@@ -227,6 +227,7 @@ struct proxy *proxy_new(const struct proxy_plan *plan)
 	list_init(&p->fronts);
 	list_init(&p->ack_waiters);
 	timer_init(&p->accept_again, accept_again);
+	front_shakes_init(p);
 	return p;
 }
 
@@ -265,6 +266,7 @@ void proxy_free(struct proxy *p)
 		generation_retire(p->current);
 	/* What was closed is freed by the loop's tasks. */
 	loop_turn(p->loop, 0);
+	front_shakes_stop(p);
 	if (p->current)
 		generation_drop(p->current);
 	free(p->adopted);

@@ -54,7 +54,7 @@ struct proxy_listener {
 
 struct proxy_plan {
 	struct loop *loop;
-	const struct tls_ticket_keys *tickets;
+	const struct tls_ticket_ring *tickets;
 	unsigned worker, workers;
 	struct proxy_guard *guards; /* one per worker */
 	struct hash_seed guard_seed; /* the same in all workers */
@@ -76,6 +76,10 @@ struct proxy {
 	unsigned adopted_n;
 	struct list fronts;         /* open client connections, oldest use first */
 	unsigned fronts_n, fronts_max;
+	struct {
+		struct list begun, fresh; /* handshakes that have something to do, longest wait first */
+		struct task task;
+	} shakes;
 	struct timer accept_again;  /* after descriptors ran out */
 	bool draining, accept_paused;
 	void (*drained)(struct proxy *p);

@@ -49,6 +49,10 @@ static void write_client(const struct exchange *x, struct json *j)
 		json_int(j, "asn", x->facts.place.asn);
 	if (x->facts.tls_version.len)
 		json_text(j, "tls", x->facts.tls_version);
+	if (x->certificate) {
+		json_text(j, "cert_sha256", x->certificate->sha256);
+		json_text(j, "cert_subject", slice_first(x->certificate->subject, x->certificate->subject.len < 256 ? x->certificate->subject.len : 256));
+	}
 }
 
 static void write_request(const struct exchange *x, struct json *j)

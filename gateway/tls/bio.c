@@ -24,6 +24,9 @@ static void note_first(struct tls *t, const char *at, size_t n)
 	}
 }
 
+/* Of a client's handshake, read-ahead included.  OpenSSL would take a ClientHello of 128 KiB. */
+enum { HELLO_MOST = 32 << 10, PROVEN_MOST = 96 << 10 };
+
 static int socket_read(BIO *bio, char *at, size_t n, size_t *got)
 {
 	struct tls *t = BIO_get_data(bio);
@@ -52,6 +55,10 @@ static int socket_read(BIO *bio, char *at, size_t n, size_t *got)
 	}
 	if (!t->done)
 		note_first(t, at, (size_t)r);
+	if (!t->done && t->server && (t->taken += (uint32_t)r) > (t->demand ? PROVEN_MOST : HELLO_MOST)) {
+		t->overlong = true;
+		return 0;
+	}
 	*got = (size_t)r;
 	return 1;
 }

@@ -91,14 +91,18 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
 	return 1;
 }
 
-/* TLS 1.3 sessions are for one use (RFC 8446 appendix C.4); a new one comes with the connection. */
+/* TLS 1.3 sessions are for one use (RFC 8446 appendix C.4); a new one comes with the connection.  In 1.2 none does. */
 static void resume(struct tls_client *c, struct tls *t)
 {
 	struct kept *k = kept_find(c, slice_make(t->sni, t->sni_len));
 
 	if (!k)
 		return;
-	SSL_set_session(t->ssl, k->session);
+	if (tls_session_holds(k->session)) {
+		SSL_set_session(t->ssl, k->session);
+		if (SSL_SESSION_get_protocol_version(k->session) < TLS1_3_VERSION)
+			return;
+	}
 	SSL_SESSION_free(k->session);
 	k->session = NULL;
 }

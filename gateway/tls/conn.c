@@ -5,10 +5,14 @@
 #include <openssl/err.h>
 
 #include "gateway/base/mem.h"
+#include "gateway/loop/loop.h"
 #include "gateway/tls/inner.h"
 
-/* Key updates, tickets and empty records in a row; a flood of them is work without a request. */
-enum { ODD_MAX = 32 };
+/* Key updates, warnings, and records of a client with a byte or two: work without a request.  A second forgives
+ * ODD_PER_SECOND, and so does content. */
+enum { ODD_MOST = 100, ODD_PER_SECOND = 100, ODD_BYTES = 4, ODD_FORGIVES = 1024 };
+
+static const char odd_flood[] = "too many records with nothing in them";
 
 static const char suites_12[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
 				"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
@@ -23,6 +27,16 @@ static void on_state(const SSL *ssl, int where, int ret)
 	(void)ret;
 	if ((where & SSL_CB_HANDSHAKE_START) && t->done)
 		t->renegotiated = true;
+}
+
+static void on_message(int sent, int version, int kind, const void *at, size_t n, SSL *ssl, void *arg)
+{
+	(void)version;
+	(void)at;
+	(void)n;
+	(void)arg;
+	if (!sent && kind == SSL3_RT_HEADER)
+		tls_of(ssl)->records++;
 }
 
 SSL_CTX *tls_context_new(bool server, uint64_t min_version)
@@ -41,6 +55,7 @@ SSL_CTX *tls_context_new(bool server, uint64_t min_version)
 	SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
 	SSL_CTX_set_read_ahead(ctx, 1);
 	SSL_CTX_set_info_callback(ctx, on_state);
+	SSL_CTX_set_msg_callback(ctx, on_message);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	if (SSL_CTX_set_min_proto_version(ctx, min_version >= TLS1_3_VERSION ? TLS1_3_VERSION : TLS1_2_VERSION) != 1 ||
 	    SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1 || SSL_CTX_set_cipher_list(ctx, suites_12) != 1 ||
@@ -72,6 +87,13 @@ struct tls *tls_conn_new(SSL_CTX *ctx, int fd)
 	return t;
 }
 
+bool tls_session_holds(SSL_SESSION *session)
+{
+	X509 *peer = SSL_SESSION_get0_peer(session);
+
+	return !peer || X509_cmp_current_time(X509_get0_notAfter(peer)) > 0;
+}
+
 void tls_free(struct tls *t)
 {
 	if (!t)
@@ -85,6 +107,7 @@ void tls_free(struct tls *t)
 	if (t->client)
 		tls_client_drop(t->client);
 	tls_held_drop(t);
+	tls_peer_drop(t->peer);
 	mem_give(NULL, t->sni, t->sni_len);
 	mem_give(NULL, t, sizeof *t);
 }
@@ -108,12 +131,15 @@ enum tls_state tls_handshake(struct tls *t)
 	r = SSL_do_handshake(t->ssl);
 	if (r == 1) {
 		t->done = true;
+		t->records = 0;
 		return TLS_DONE;
 	}
 	error = SSL_get_error(t->ssl, r);
-	if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
+	if ((error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) && !t->overlong)
 		return TLS_AGAIN;
 	break_it(t);
+	if (t->overlong)
+		t->why = "the handshake is larger than any good one";
 	if (!t->ended && !t->lost)
 		return TLS_BROKEN;
 	t->why = "the peer left during the handshake";
@@ -145,19 +171,66 @@ void tls_peer_closed(struct tls *t)
 	t->drained = false;
 }
 
+/* `n` more of them; false when it is too many. */
+static bool odd_allowed(struct tls *t, uint32_t n)
+{
+	int64_t now, forgiven;
+
+	if (!n)
+		return true;
+	now = loop_clock_us();
+	forgiven = (now - t->odd_us) * ODD_PER_SECOND / 1000000;
+	if (forgiven > 0) {
+		t->odd = forgiven < t->odd ? t->odd - (uint32_t)forgiven : 0;
+		t->odd_us = now;
+	}
+	t->odd += n;
+	return t->odd <= ODD_MOST;
+}
+
+/* A read has brought `got` bytes.  OpenSSL goes on to the next record as long as it has some at hand, so that one
+ * read may have passed hundreds that brought nothing. */
+static bool worth_it(struct tls *t, size_t got)
+{
+	size_t forgiven = got / ODD_FORGIVES;
+	uint32_t odd = t->records;
+
+	t->records = 0;
+	t->odd = forgiven < t->odd ? t->odd - (uint32_t)forgiven : 0;
+	/* An origin may answer as it likes. */
+	if (odd && (!t->server || got + (size_t)SSL_pending(t->ssl) > ODD_BYTES))
+		odd--;
+	return odd_allowed(t, odd);
+}
+
+/* Not the socket: a message without application data went by. */
+static bool message_is_worth_it(struct tls *t)
+{
+	/* Whatever it was, it must not be asked about for ever. */
+	if (!t->records)
+		t->records = 1;
+	return !t->renegotiated && worth_it(t, 0);
+}
+
+/* The socket is empty, perhaps in the middle of a record: that one is judged when the rest of it is there. */
+static bool starving_is_worth_it(struct tls *t)
+{
+	uint32_t odd = t->records > 1 ? t->records - 1 : 0;
+
+	t->records -= odd;
+	return odd_allowed(t, odd);
+}
+
 /* A read that brought nothing: 1 try again, otherwise what tls_read answers. */
 static ssize_t read_failed(struct tls *t)
 {
 	switch (SSL_get_error(t->ssl, 0)) {
 	case SSL_ERROR_WANT_READ:
-		if (t->starved)
-			return 0;
-		/* Not the socket: a message without application data went by. */
-		if (!t->renegotiated && ++t->odd <= ODD_MAX)
-			return 1;
+		if (t->starved ? starving_is_worth_it(t) : message_is_worth_it(t))
+			return t->starved ? 0 : 1;
 		break_it(t);
 		if (!t->renegotiated)
-			t->why = "too many messages without data";
+			t->why = odd_flood;
 		return -2;
 	case SSL_ERROR_WANT_WRITE:
 		return 0;
@@ -184,8 +257,11 @@ ssize_t tls_read(struct tls *t, void *at, size_t n)
 	do {
 		t->starved = false;
 		if (SSL_read_ex(t->ssl, at, n, &got) == 1) {
-			t->odd = 0;
-			return (ssize_t)got;
+			if (worth_it(t, got))
+				return (ssize_t)got;
+			t->broken = true;
+			t->why = odd_flood;
+			return -2;
 		}
 		r = read_failed(t);
 	} while (r == 1);

@@ -1,6 +1,5 @@
 /* pem.c -- certificates and keys of the operator: read, and judged before they are used. */
 #include <limits.h>
-#include <time.h>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -8,7 +7,7 @@
 
 #include "gateway/tls/inner.h"
 
-enum { RSA_BITS_MIN = 2048, EC_BITS_MIN = 256, CHAIN_MAX = 16, EXPIRY_NEAR_DAYS = 14 };
+enum { RSA_BITS_MIN = 2048, EC_BITS_MIN = 256, CHAIN_MAX = 16 };
 
 /* Without this OpenSSL would ask at the terminal. */
 static int no_password(char *at, int room, int writing, void *asked)
@@ -171,36 +170,6 @@ bool tls_cert_names(X509 *leaf, struct arena *a, struct slice **names, unsigned 
 	return room;
 }
 
-static void judge_dates(const struct tls_pem *pem, X509 *leaf, struct fail *f)
-{
-	int days = 0, seconds = 0;
-
-	if (X509_cmp_current_time(X509_get0_notBefore(leaf)) > 0)
-		fail_warn(f, pem->place, "the certificate is not valid yet; clients will refuse it");
-	if (!ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(leaf)))
-		fail_warn(f, pem->place, "the certificate's last day cannot be read; clients will refuse it");
-	else if (days < 0 || seconds < 0)
-		fail_warn(f, pem->place, "the certificate has expired; clients will refuse it");
-	else if (days < EXPIRY_NEAR_DAYS)
-		fail_warn(f, pem->place, "the certificate expires in %d days; renew it", days);
-}
-
-static void judge_chain(const struct tls_pem *pem, const struct tls_cert *c, struct fail *f)
-{
-	X509 *below = c->leaf;
-
-	for (int i = 0; i < sk_X509_num(c->chain); i++) {
-		X509 *above = sk_X509_value(c->chain, i);
-
-		if (X509_check_issued(above, below) != X509_V_OK) {
-			fail_warn(f, pem->place, "certificate %d of the chain did not issue the one before it; order them leaf first",
-				  i + 2);
-			return;
-		}
-		below = above;
-	}
-}
-
 bool tls_pem_check(const struct tls_pem *pem, struct arena *a, struct slice **names, unsigned *n, struct fail *f)
 {
 	struct tls_cert c;
@@ -210,8 +179,6 @@ bool tls_pem_check(const struct tls_pem *pem, struct arena *a, struct slice **na
 	*n = 0;
 	if (!tls_cert_load(pem, &c, f))
 		return false;
-	judge_dates(pem, c.leaf, f);
-	judge_chain(pem, &c, f);
 	room = tls_cert_names(c.leaf, a, names, n);
 	if (room && !*n)
 		fail_warn(f, pem->place, "the certificate has no DNS name (subjectAltName); it only answers clients that no other fits");

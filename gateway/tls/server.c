@@ -16,8 +16,6 @@
 /* In our order of preference; h2 goes in front once there is a front for it. */
 static const char *const protocols[] = {"http/1.1"};
 
-enum { TICKET_SECONDS = 7200 };
-
 struct set {
 	SSL_CTX *ctx;
 	int cert[TLS_KEY_TYPES]; /* index into the plan, -1 for none */
@@ -35,8 +33,8 @@ struct tls_server {
 	struct set *sets;   /* the first is for clients that no name fits */
 	struct name *names; /* sorted */
 	unsigned sets_n, names_n;
-	bool tickets;
-	struct tls_ticket_keys keys;
+	struct tls_ticket_source tickets;
+	struct tls_demands demands;
 	struct making *making; /* NULL: complete */
 };
 
@@ -101,25 +99,32 @@ static bool keep_sni(struct tls *t, struct slice name)
 	return true;
 }
 
+/* The certificates of that name. */
+static bool show(const struct tls_server *s, struct tls *t)
+{
+	SSL_CTX *ctx = set_for(s, slice_make(t->sni, t->sni_len))->ctx;
+
+	return ctx == SSL_get_SSL_CTX(t->ssl) || SSL_set_SSL_CTX(t->ssl, ctx);
+}
+
 static int on_hello(SSL *ssl, int *alert, void *arg)
 {
 	const struct tls_server *s = arg;
 	struct tls *t = tls_of(ssl);
 	const unsigned char *at;
-	SSL_CTX *ctx;
 	struct slice name;
 	size_t n;
 
-	if (t->done || SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &at, &n) != 1)
+	if (t->done)
 		return SSL_CLIENT_HELLO_SUCCESS;
 	*alert = SSL_AD_DECODE_ERROR;
-	if (!read_sni(slice_make((const char *)at, n), &name) || !keep_sni(t, name))
+	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &at, &n) == 1 &&
+	    (!read_sni(slice_make((const char *)at, n), &name) || !keep_sni(t, name)))
 		return SSL_CLIENT_HELLO_ERROR;
 	*alert = SSL_AD_INTERNAL_ERROR;
-	ctx = set_for(s, slice_make(t->sni, t->sni_len))->ctx;
-	if (ctx != SSL_get_SSL_CTX(ssl) && !SSL_set_SSL_CTX(ssl, ctx))
+	if (t->has_sni && !show(s, t))
 		return SSL_CLIENT_HELLO_ERROR;
-	return SSL_CLIENT_HELLO_SUCCESS;
+	return tls_demand_ask(&s->demands, t) ? SSL_CLIENT_HELLO_SUCCESS : SSL_CLIENT_HELLO_ERROR;
 }
 
 /* RFC 7301: no protocol in common is fatal; a client that names none speaks HTTP/1.1. */
@@ -187,11 +192,8 @@ static bool set_build(struct tls_server *s, struct set *set, const struct tls_se
 	SSL_CTX_set_app_data(set->ctx, set->id);
 	SSL_CTX_set_client_hello_cb(set->ctx, on_hello, s);
 	SSL_CTX_set_alpn_select_cb(set->ctx, on_alpn, NULL);
-	SSL_CTX_set_timeout(set->ctx, TICKET_SECONDS);
-	if (!s->tickets)
-		SSL_CTX_set_options(set->ctx, SSL_OP_NO_TICKET);
 	if (SSL_CTX_set_session_id_context(set->ctx, set->id, sizeof set->id) != 1 ||
-	    SSL_CTX_set_num_tickets(set->ctx, s->tickets ? 1 : 0) != 1 || !tls_ticket_setup(set->ctx))
+	    !tls_ticket_setup(set->ctx, &s->tickets))
 		return fail_at(f, plan->pems[0].place, "no TLS context: %s", tls_queue_reason());
 	return true;
 }
@@ -296,6 +298,7 @@ static void claims_to_names(struct tls_server *s, const struct tls_cert *certs)
 struct making {
 	struct tls_server_plan plan;
 	struct tls_pem *pems;
+	struct tls_demand *demands;
 	struct tls_cert *certs;
 	unsigned certs_n, sets_n; /* done so far */
 	bool joined;              /* names have found their sets */
@@ -312,6 +315,7 @@ static void making_end(struct tls_server *s)
 		tls_cert_done(&m->certs[i]);
 	mem_give(NULL, m->certs, (m->plan.pems_n + 1) * sizeof *m->certs);
 	mem_give(NULL, m->pems, (m->plan.pems_n + 1) * sizeof *m->pems);
+	mem_give(NULL, m->demands, (m->plan.demands_n + 1) * sizeof *m->demands);
 	mem_give(NULL, m, sizeof *m);
 	tls_queue_clear();
 }
@@ -325,14 +329,17 @@ static bool making_begin(struct tls_server *s, const struct tls_server_plan *pla
 	m->plan = *plan;
 	m->certs = mem_take_zeroed(NULL, (plan->pems_n + 1) * sizeof *m->certs);
 	m->pems = mem_take_zeroed(NULL, (plan->pems_n + 1) * sizeof *m->pems);
-	if (!m->certs || !m->pems)
+	m->demands = mem_take_zeroed(NULL, (plan->demands_n + 1) * sizeof *m->demands);
+	if (!m->certs || !m->pems || !m->demands || !tls_demands_begin(&s->demands, &s->arena, plan))
 		return false;
 	memcpy(m->pems, plan->pems, plan->pems_n * sizeof *m->pems);
 	m->plan.pems = m->pems;
+	if (plan->demands_n)
+		memcpy(m->demands, plan->demands, plan->demands_n * sizeof *m->demands);
 	return true;
 }
 
-/* One certificate, or one context.  MORE also when that was the last. */
+/* One certificate, one demand, or one context.  MORE also when that was the last. */
 static enum tls_made making_step(struct tls_server *s, struct fail *f)
 {
 	struct making *m = s->making;
@@ -341,6 +348,9 @@ static enum tls_made making_step(struct tls_server *s, struct fail *f)
 		if (!tls_cert_load(&m->pems[m->certs_n], &m->certs[m->certs_n], f))
 			return TLS_NOT_MADE;
 		m->certs_n++;
+	} else if (s->demands.n < m->plan.demands_n) {
+		if (!tls_demand_make(&s->demands, &m->demands[s->demands.n], f))
+			return TLS_NOT_MADE;
 	} else if (!m->joined) {
 		if (!claims_collect(s, m->certs, m->plan.pems_n)) {
 			fail_at(f, m->pems[0].place, "out of memory");
@@ -382,10 +392,7 @@ struct tls_server *tls_server_begin(const struct tls_server_plan *plan, struct f
 	if (s) {
 		s->refs = 1;
 		arena_init(&s->arena, NULL, 4096);
-		s->tickets = plan->tickets && plan->tickets->n;
-		if (s->tickets)
-			s->keys = *plan->tickets;
-		if (making_begin(s, plan))
+		if (tls_ticket_source_init(&s->tickets, plan->tickets) && making_begin(s, plan))
 			return s;
 		tls_server_free(s);
 	}
@@ -412,8 +419,9 @@ void tls_server_drop(struct tls_server *s)
 	making_end(s);
 	for (unsigned i = 0; i < s->sets_n; i++)
 		SSL_CTX_free(s->sets[i].ctx);
+	tls_demands_done(&s->demands);
 	arena_done(&s->arena);
-	OPENSSL_cleanse(&s->keys, sizeof s->keys);
+	tls_ticket_source_done(&s->tickets);
 	mem_give(NULL, s, sizeof *s);
 }
 
@@ -423,15 +431,9 @@ void tls_server_free(struct tls_server *s)
 		tls_server_drop(s);
 }
 
-void tls_server_tickets(struct tls_server *s, const struct tls_ticket_keys *keys)
+struct tls_ticket_source *tls_server_tickets(struct tls_server *s)
 {
-	if (s->tickets && keys->n)
-		s->keys = *keys;
-}
-
-const struct tls_ticket_keys *tls_server_keys(const struct tls_server *s)
-{
-	return &s->keys;
+	return &s->tickets;
 }
 
 struct tls *tls_accept(struct tls_server *s, int fd)

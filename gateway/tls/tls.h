@@ -20,25 +20,62 @@ struct tls_pem {
 	struct place place;            /* of the entry in the configuration */
 };
 
-enum { TLS_TICKET_KEYS = 3, TLS_TICKET_BYTES = 80 };
+/* ---- Session tickets ---- */
 
-/* Shared by all workers of a node: first encrypts, all decrypt. 16 name, 32 HMAC, 32 AES each. */
-struct tls_ticket_keys {
-	uint8_t key[TLS_TICKET_KEYS][TLS_TICKET_BYTES];
-	unsigned n;
+enum { TLS_TICKET_RING = 4, TLS_TICKET_BYTES = 80 };
+
+/* Random keys of one node, in memory that all its workers map; one process turns it.  The newest encrypts, that
+ * and the one before decrypt; older ones are overwritten.  16 bytes of a key are its name. */
+struct tls_ticket_ring {
+	_Atomic uint64_t turn; /* 0: there is no key yet, and no tickets */
+	uint8_t key[TLS_TICKET_RING][TLS_TICKET_BYTES];
+};
+
+/* From now on a new key encrypts.  False: there are no random bytes; the keys are as they were. */
+bool tls_ticket_turn(struct tls_ticket_ring *ring);
+
+/* Where the keys of tickets come from.  However often it is resumed, a session ends two periods after its full
+ * handshake. */
+struct tls_tickets {
+	const struct tls_ticket_ring *ring; /* outlives the server */
+	struct slice secret; /* not empty: keys are derived from it and the wall clock, the same on every node that has
+			      * it, and the ring is not used; copied */
+	int64_t period_ms;   /* a key encrypts for so long, and decrypts for as long again */
+};
+
+/* ---- Certificates of clients ---- */
+
+enum { TLS_DEMAND_ID = 32 };
+
+/* A certificate is asked for.  One that is shown must be of these authorities, of now, and for clients, or the
+ * handshake fails; a chain has at most four intermediates and 32 KiB. */
+struct tls_demand {
+	struct slice ca_pem; /* every certificate in it is trusted as it stands, be it an intermediate */
+	uint8_t id[TLS_DEMAND_ID]; /* that names these authorities: sessions are bound to it */
+	bool required;       /* the handshake also fails without one */
+	struct place place;
+};
+
+struct tls_demand_host {
+	struct slice name;   /* as gateway/base/hosts.h has it */
+	int demand;          /* which one; -1: nothing is asked */
 };
 
 struct tls_server_plan {
 	const struct tls_pem *pems;
 	unsigned pems_n;
-	const struct tls_ticket_keys *tickets;
+	const struct tls_tickets *tickets; /* NULL: none */
 	uint64_t min_version;   /* 0x0303 or 0x0304 */
+	const struct tls_demand *demands;
+	unsigned demands_n;
+	const struct tls_demand_host *hosts; /* sorted; a client without SNI is one of "*" */
+	unsigned hosts_n;
 };
 
 struct tls_server;
 
-/* Check a certificate and its key: parse, match, dates (expired is a warning).  Names of the
- * certificate go to `names` (arena).  False after a finding. */
+/* Check a certificate and its key: parse, match.  Names of the certificate go to `names` (arena).  False after a
+ * finding.  Its dates and chain were judged when the configuration was read. */
 bool tls_pem_check(const struct tls_pem *pem, struct arena *a, struct slice **names, unsigned *n, struct fail *f);
 /* Contexts by name: exact, wildcard of one label, ECDSA beside RSA.  The first pem answers clients
  * without SNI or with a name no certificate has.  NULL after a finding. */
@@ -49,8 +86,6 @@ enum tls_made { TLS_MORE_TO_MAKE, TLS_MADE, TLS_NOT_MADE /* after a finding */ }
 struct tls_server *tls_server_begin(const struct tls_server_plan *plan, struct fail *f);
 enum tls_made tls_server_make(struct tls_server *s, int64_t us, struct fail *f);
 void tls_server_free(struct tls_server *s);
-/* Replace the ticket keys (rotation).  A plan without tickets stays without. */
-void tls_server_tickets(struct tls_server *s, const struct tls_ticket_keys *keys);
 
 /* ---- TLS towards origins ---- */
 
@@ -101,11 +136,27 @@ void tls_shutdown(struct tls *t);
 
 struct slice tls_sni(const struct tls *t);     /* lower case, no dot at the end; at NULL: none was sent */
 struct slice tls_alpn(const struct tls *t);    /* what was agreed; empty: none */
+/* The id of the authorities whose certificate was asked for, TLS_DEMAND_ID bytes; NULL: none was. */
+const uint8_t *tls_demanded(const struct tls *t);
 const char *tls_version(const struct tls *t);  /* "TLSv1.3" */
 uint16_t tls_version_number(const struct tls *t);
 const char *tls_cipher(const struct tls *t);
 bool tls_resumed(const struct tls *t);
 /* Why it is broken, one short line for the error log; static or thread-local memory. */
 const char *tls_why(const struct tls *t);
+
+/* What a client has proven to be: printable ASCII throughout.  Of what is too long for its bound there is nothing. */
+struct tls_peer {
+	struct slice subject;       /* RFC 4514, up to 1 KiB */
+	struct slice sha256;        /* of the certificate, 64 digits */
+	const struct slice *names;  /* subjectAltName: "DNS:a.example", "email:", "URI:", "IP:"; up to 64, 4 KiB in all */
+	unsigned names_n;
+	struct slice base64;        /* the certificate's DER, up to 8 KiB */
+};
+
+/* NULL: it has shown no certificate, or memory is used up.  As long as `t`, or as it is held. */
+const struct tls_peer *tls_peer(struct tls *t);
+const struct tls_peer *tls_peer_hold(const struct tls_peer *p);
+void tls_peer_drop(const struct tls_peer *p);
 
 #endif

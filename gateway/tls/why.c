@@ -19,6 +19,8 @@ static const struct {
 	{SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS, "no signature algorithm in common"},
 	{SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, "no signature algorithm in common"},
 	{SSL_R_INAPPROPRIATE_FALLBACK, "the client fell back to an older version than it can"},
+	{SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE, "the client shows no certificate"},
+	{SSL_R_EXCESSIVE_MESSAGE_SIZE, "a message is larger than any good one"},
 	{SSL_R_HTTP_REQUEST, "plain HTTP"},
 	{SSL_R_HTTPS_PROXY_REQUEST, "plain HTTP (CONNECT)"},
 	{SSL_R_WRONG_VERSION_NUMBER, "not TLS"},

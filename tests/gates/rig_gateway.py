@@ -27,23 +27,24 @@ def free_port():
         return s.getsockname()[1]
 
 
-def make_certificate(folder, name="cert", names=("shop.example.com", "*.example.com"), kind="ec", ca=None, days=30):
-    """A self-signed certificate, or one of `ca` (a pair as returned).  (certificate, key)."""
+def make_certificate(folder, name="cert", names=("shop.example.com", "*.example.com"), kind="ec", ca=None, days=30, subject=None, extensions=()):
+    """A self-signed certificate, or one of `ca` (a pair as returned), which alone may have expired (days=-1) and has
+    `extensions`.  (certificate, key)."""
     cert, key = Path(folder) / (name + ".pem"), Path(folder) / (name + ".key")
     made = {"ec": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "rsa": ["rsa:2048"]}[kind]
     sans = ",".join(("IP:" if re.fullmatch(r"[\d.]+", n) else "DNS:") + n for n in names)
-    command = ["openssl", "req", "-x509", "-newkey", *made, "-nodes", "-days", str(days), "-subj", "/CN=" + names[0],
+    command = ["openssl", "req", "-x509", "-newkey", *made, "-nodes", "-days", str(days), "-subj", subject or "/CN=" + names[0],
                "-addext", "subjectAltName=" + sans, "-keyout", key, "-out", cert]
     if not ca:
         subprocess.run(command, check=True, capture_output=True)
         return cert, key
     request = Path(folder) / (name + ".csr")
-    extensions = Path(folder) / (name + ".ext")
-    extensions.write_text("subjectAltName=%s\n" % sans)
-    subprocess.run(["openssl", "req", "-new", "-newkey", *made, "-nodes", "-subj", "/CN=" + names[0],
+    listed = Path(folder) / (name + ".ext")
+    listed.write_text("".join(line + "\n" for line in ["subjectAltName=" + sans, *extensions]))
+    subprocess.run(["openssl", "req", "-new", "-newkey", *made, "-nodes", "-subj", subject or "/CN=" + names[0],
                     "-keyout", key, "-out", request], check=True, capture_output=True)
     subprocess.run(["openssl", "x509", "-req", "-in", request, "-CA", ca[0], "-CAkey", ca[1], "-CAcreateserial",
-                    "-days", str(days), "-extfile", extensions, "-out", cert], check=True, capture_output=True)
+                    "-days", str(days), "-extfile", listed, "-out", cert], check=True, capture_output=True)
     return cert, key
 
 

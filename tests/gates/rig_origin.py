@@ -82,6 +82,7 @@ class Connection:
         self.raw, self.rest = b"", b""
         self.done = 0  # so many bytes of `raw` were whole requests
         self.ended = False
+        self.resumed = None  # of TLS, once its handshake is over
 
     @property
     def unfinished(self):
@@ -216,6 +217,7 @@ class Origin:
         try:
             if self.tls:
                 connection.socket = self.tls.wrap_socket(connection.socket, server_side=True)
+                connection.resumed = connection.socket.session_reused
             connection.serve()
         except Malformed as fault:
             with self.lock:

@@ -66,7 +66,7 @@ static inline void put_certificate(const char *name)
 
 	assert_non_null(key);
 	X509_gmtime_adj(X509_getm_notBefore(x), 0);
-	X509_gmtime_adj(X509_getm_notAfter(x), 86400);
+	X509_gmtime_adj(X509_getm_notAfter(x), 90 * 86400);
 	X509_set_pubkey(x, key);
 	assert_true(X509_sign(x, key, EVP_sha256()) > 0);
 	snprintf(file, sizeof file, "%s.pem", name);

@@ -99,6 +99,8 @@ static void test_every_bound_has_its_default(void **state)
 	assert_int_equal(c->processes.drain_ms, 30000);
 	assert_int_equal(c->processes.worker_memory, 1 << 30);
 	assert_int_equal(c->processes.spool, 256 << 20);
+	assert_int_equal(c->tls.ticket_period_ms, 43200000);
+	assert_int_equal(((const struct config_site *)c->sites.at)->client_cert, CONFIG_CERT_NONE);
 	assert_false(c->redis.present);
 	assert_int_equal(c->redis.deadline_ms, 20);
 	assert_int_equal(c->redis.nodes, 1);
@@ -277,7 +279,7 @@ static const struct broken {
 	{LISTEN SITE "keyholder: {}\n", 4, 1, "not in this version"},
 	{LISTEN SITE "acme: {}\n", 4, 1, "not in this version"},
 	{LISTEN "sites: {a: {hosts: a, origin: x, candidate: b}}\n", 2, 34, "\"candidate\" is not in this version"},
-	{LISTEN "sites: {a: {hosts: a, origin: x, client_cert: require}}\n", 2, 34, "not in this version"},
+	{LISTEN "sites: {a: {hosts: a, origin: x, client_cert: require}}\n", 2, 47, "did you mean \"required\"?"},
 	{LISTEN "sites: {a: {hosts: a, origin: x, routes: []}}\n", 2, 34, "not in this version"},
 	{LISTEN "sites: {a: {hosts: a, origin: x, path_case: insensitive}}\n", 2, 34, "not in this version"},
 	{LISTEN "sites: {a: {hosts: a, origin: x, errors: keep}}\n", 2, 42, "errors"},

@@ -32,6 +32,8 @@ struct recipe {
 	long from_days, to_days;
 	const struct made *issuer;
 	bool ca;
+	const char *usage; /* extendedKeyUsage: "clientAuth" */
+	GENERAL_NAMES *names_raw; /* instead of `names`, as they are */
 };
 
 struct made {
@@ -102,6 +104,10 @@ static struct made make_with(struct recipe r, EVP_PKEY *key)
 	add_extension(m.x509, r.issuer ? r.issuer->x509 : m.x509, NID_basic_constraints, r.ca ? "critical,CA:TRUE" : "CA:FALSE");
 	if (r.names)
 		add_extension(m.x509, m.x509, NID_subject_alt_name, r.names);
+	if (r.usage)
+		add_extension(m.x509, m.x509, NID_ext_key_usage, r.usage);
+	if (r.names_raw)
+		assert_int_equal(X509_add1_ext_i2d(m.x509, NID_subject_alt_name, r.names_raw, 0, 0), 1);
 	assert_true(X509_sign(m.x509, r.issuer ? r.issuer->pkey : m.pkey,
 			      r.key && !strcmp(r.key, "ED25519") && !r.issuer ? NULL : EVP_sha256()) > 0);
 
@@ -218,10 +224,10 @@ static ssize_t their_read(struct link *l, void *at, size_t n)
 	return r;
 }
 
-static struct tls_server *server_of(const struct tls_pem *pems, unsigned n, const struct tls_ticket_keys *keys,
+static struct tls_server *server_of(const struct tls_pem *pems, unsigned n, const struct tls_tickets *tickets,
 				    uint64_t min_version)
 {
-	struct tls_server_plan plan = {pems, n, keys, min_version};
+	struct tls_server_plan plan = {.pems = pems, .pems_n = n, .tickets = tickets, .min_version = min_version};
 	struct fail f = {0};
 	struct tls_server *s = tls_server_new(&plan, &f);
 

@@ -216,7 +216,7 @@ static void a_connection_outlives_its_server(void **state)
 static void a_bad_plan_is_a_finding(void **state)
 {
 	struct tls_pem swapped = {slice_of(ecdsa.certificate), slice_of(other.key), {"x.yaml", 7, 3}};
-	struct tls_server_plan none = {NULL, 0, NULL, 0x0303}, plan = {&swapped, 1, NULL, 0x0303};
+	struct tls_server_plan none = {.min_version = 0x0303}, plan = {.pems = &swapped, .pems_n = 1, .min_version = 0x0303};
 	struct fail f = {0};
 
 	(void)state;
@@ -232,7 +232,7 @@ static void a_bad_plan_is_a_finding(void **state)
 static void an_empty_heap_is_a_finding(void **state)
 {
 	struct tls_pem pems[] = {pem_of(&ecdsa), pem_of(&other)};
-	struct tls_server_plan plan = {pems, COUNT(pems), NULL, 0x0303};
+	struct tls_server_plan plan = {.pems = pems, .pems_n = COUNT(pems), .min_version = 0x0303};
 	struct tls_server *s = NULL;
 	struct link l;
 

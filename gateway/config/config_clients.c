@@ -1,0 +1,114 @@
+/* config_clients.c -- sites that ask their clients for certificates: of which authorities, and what must fit to that. */
+#include <openssl/evp.h>
+
+#include "gateway/config/config_parts.h"
+#include "gateway/config/pem.h"
+
+enum { CA_MOST = 1 << 20 };
+
+static struct place place_of(const struct config_reader *r, unsigned site, const char *field)
+{
+	return config_place(r, "sites", (int)site, field);
+}
+
+/* ---- The file ---- */
+
+/* One file is read once, however many sites name it. */
+static const struct slice *known(const struct config_reader *r, unsigned site)
+{
+	const struct config_site *all = r->config->sites.at;
+
+	for (unsigned i = 0; i < site; i++)
+		if (r->secrets->client_ca[i].len && slice_eq(all[i].client_ca, all[site].client_ca))
+			return &r->secrets->client_ca[i];
+	return NULL;
+}
+
+static void read_authorities(struct config_reader *r, struct config_site *site, unsigned i)
+{
+	struct slice *pem = &r->secrets->client_ca[i];
+	const struct slice *before = known(r, i);
+	struct place place = place_of(r, i, "client_ca");
+
+	if (before) {
+		*pem = *before;
+	} else if (!yaml_load(r->secret, site->client_ca.at, CA_MOST, pem, r->fail, place) ||
+		   !pem_check_authorities(&(struct pem_file){site->client_ca, *pem, place}, r->fail)) {
+		*pem = SLICE_NONE;
+		return;
+	} else {
+		config_hash_file(r->hash, site->client_ca.at, *pem);
+	}
+	CHECK(EVP_Digest(pem->at, pem->len, site->client_ca_id, NULL, EVP_sha256(), NULL) == 1);
+}
+
+/* ---- What must fit ---- */
+
+static bool serves_https(const struct config *c)
+{
+	const struct config_listener *l = c->listeners.at;
+
+	for (unsigned i = 0; i < c->listeners.n; i++)
+		if (l[i].serve == CONFIG_HTTPS)
+			return true;
+	return false;
+}
+
+/* Clients that go to an address send no name, so nobody knows that this site is meant until it is too late to
+ * ask.  Without a name the site with '*' is asked for. */
+static void warn_of_addresses(struct config_reader *r, const struct config_site *site, unsigned i)
+{
+	const struct slice *host = site->hosts.at;
+	bool any = false;
+	struct addr ignored;
+
+	for (unsigned k = 0; k < site->hosts.n; k++)
+		any = any || slice_is(host[k], "*");
+	for (unsigned k = 0; k < site->hosts.n && !any; k++)
+		if (addr_parse(host[k], &ignored))
+			fail_warn(r->fail, place_of(r, i, "hosts"),
+				  "clients of %.*s send no server name, so no certificate is asked of them and they are refused; let "
+				  "them use a name, or give this site the host '*' too",
+				  SLICE_F(host[k]));
+}
+
+static void check_site(struct config_reader *r, struct config_site *site, unsigned i)
+{
+	struct place reads = site->policy ? policy_reads_certificate(site->policy) : (struct place){0};
+
+	if (site->client_cert == CONFIG_CERT_NONE) {
+		if (site->client_ca.len)
+			fail_at(r->fail, place_of(r, i, "client_ca"),
+				"client_ca alone asks nobody for a certificate; add client_cert: required, or optional");
+		else if (reads.file)
+			fail_at(r->fail, reads,
+				"site \"%.*s\" asks no client for a certificate, so tls.client is never there; give the site client_cert "
+				"and client_ca, or another policy",
+				SLICE_F(site->head.key));
+		return;
+	}
+	if (!site->client_ca.len) {
+		fail_at(r->fail, place_of(r, i, "client_cert"),
+			"nobody says whose certificates count; add client_ca: FILE, the authorities that issue them");
+		return;
+	}
+	if (!serves_https(r->config))
+		fail_at(r->fail, place_of(r, i, "client_cert"),
+			"certificates are shown over https, and no listener serves it; add one, or leave client_cert out");
+	warn_of_addresses(r, site, i);
+	read_authorities(r, site, i);
+}
+
+void config_clients(struct config_reader *r)
+{
+	struct config_site *sites = r->config->sites.at;
+	unsigned n = r->config->sites.n;
+
+	r->secrets->client_ca = arena_take_zeroed(r->secret, (n + 1) * sizeof *r->secrets->client_ca);
+	if (!r->secrets->client_ca) {
+		fail_at(r->fail, r->root->place, "memory is used up while the file is read");
+		return;
+	}
+	for (unsigned i = 0; i < n; i++)
+		check_site(r, &sites[i], i);
+}
