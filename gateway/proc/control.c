@@ -52,8 +52,9 @@ int control_receive(int fd, struct control_message *m, int fds[CONTROL_FDS], uns
 {
 	union fds_room control;
 	struct iovec part = {m, sizeof *m};
-	struct msghdr message = {
-		.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+	/* Not sizeof: its padding has room for one descriptor more, and the kernel fills what it is given. */
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
+				 .msg_controllen = CMSG_LEN(CONTROL_FDS * sizeof(int))};
 	ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	const struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&message);
 
