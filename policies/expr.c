@@ -59,7 +59,10 @@ static bool any_segment_in(const struct expr *x, struct slice text)
 {
 	if (x->set->n <= 8)
 		return any_text_passes(x, text);
-	if (set_has_text(x->set, text) || (x->term->shape == SHAPE_PATH && set_has_text(x->set, SLICE("/"))))
+	if (set_has_text(x->set, text))
+		return true;
+	/* "*" of OPTIONS is under no path. */
+	if (x->term->shape == SHAPE_PATH && slice_starts(text, SLICE("/")) && set_has_text(x->set, SLICE("/")))
 		return true;
 	for (size_t i = 1; i + 1 <= text.len; i++) {
 		if (x->term->shape == SHAPE_PATH && text.at[i] == '/' && set_has_text(x->set, slice_first(text, i)))
@@ -77,6 +80,16 @@ static bool in_range(const struct expr *x, int64_t n)
 	return n >= x->least || n <= x->most;
 }
 
+/* Where memory is used up, the run is starved and its answers are not used. */
+static bool matches(struct policy_run *run, const struct expr *x, const struct value *v)
+{
+	enum regex_found found = regex_match(run->regexes[x->regex], v->text.at ? v->text.at : "", v->text.len);
+
+	if (found == REGEX_STARVED)
+		run->starved = true;
+	return found == REGEX_YES;
+}
+
 static bool passes(struct policy_run *run, const struct expr *x, const struct value *v)
 {
 	switch (x->op) {
@@ -91,7 +104,7 @@ static bool passes(struct policy_run *run, const struct expr *x, const struct va
 	case OP_UNDER:
 		return any_segment_in(x, v->text);
 	case OP_MATCHES:
-		return regex_matches(run->regexes[x->regex], v->text.at ? v->text.at : "", v->text.len);
+		return matches(run, x, v);
 	default:
 		return any_text_passes(x, v->text);
 	}
@@ -141,6 +154,8 @@ static enum tri ask_test(struct policy_run *run, const struct expr *x)
 			return unknown(run, x->set->stale_why);
 		if (passes(run, x, &v))
 			return TRI_YES;
+		if (run->starved)
+			return unknown(run, "memory for this request is used up");
 	}
 	return got == GOT_UNKNOWN ? TRI_UNKNOWN : TRI_NO;
 }

@@ -18,8 +18,8 @@ extern "C" void *regex_new(const char *pattern, size_t len, char *why, size_t wh
 	options.set_max_mem(memory_max);
 	options.set_never_capture(true);
 
-	RE2 *made = new (std::nothrow) RE2(re2::StringPiece(pattern, len), options);
-	if (!made || made->ok())
+	RE2 *made = new RE2(re2::StringPiece(pattern, len), options);
+	if (made->ok())
 		return made;
 	if (at) {
 		size_t found = re2::StringPiece(pattern, len).find(made->error_arg());
@@ -37,7 +37,13 @@ extern "C" void regex_free(void *regex)
 	delete static_cast<RE2 *>(regex);
 }
 
-extern "C" bool regex_matches(const void *regex, const char *text, size_t len)
+/* States are made while matching.  RE2 survives it when there is no memory for them, and whoever called is C: what
+ * is thrown ends here.  While it compiles it does not survive, so there an empty heap ends the process. */
+extern "C" enum regex_found regex_match(const void *regex, const char *text, size_t len)
 {
-	return RE2::PartialMatch(re2::StringPiece(text, len), *static_cast<const RE2 *>(regex));
+	try {
+		return RE2::PartialMatch(re2::StringPiece(text, len), *static_cast<const RE2 *>(regex)) ? REGEX_YES : REGEX_NO;
+	} catch (const std::bad_alloc &) {
+		return REGEX_STARVED;
+	}
 }

@@ -5,17 +5,19 @@
 #ifndef PORTCULLIS_POLICIES_REGEX_H
 #define PORTCULLIS_POLICIES_REGEX_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* NULL when the pattern is not valid: `why` (may be NULL) gets a sentence, *at the offset of what is wrong. */
+/* NULL when the pattern is not valid: `why` (may be NULL) gets a sentence, *at (may be NULL) the offset of what is
+ * wrong.  Ends the process when the heap is empty: only while a configuration is read or made ready. */
 void *regex_new(const char *pattern, size_t len, char *why, size_t why_size, size_t *at);
 void regex_free(void *regex);
-bool regex_matches(const void *regex, const char *text, size_t len);
+
+enum regex_found { REGEX_NO, REGEX_YES, REGEX_STARVED }; /* STARVED: memory was used up, nobody knows */
+enum regex_found regex_match(const void *regex, const char *text, size_t len);
 
 #ifdef __cplusplus
 }

@@ -344,6 +344,27 @@ static void plain_http_has_no_tls_fields(void **state)
 	help_done(&h);
 }
 
+static void the_asterisk_is_under_no_path(void **state)
+{
+	static const char *const tests[] = {
+		"path under \"/\"", "path under [\"/\", \"/a\"]",
+		"path under [\"/\", \"/a\", \"/b\", \"/c\", \"/d\", \"/e\", \"/f\", \"/g\", \"/h\", \"/i\"]",
+	};
+	struct help h;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
+		help_expression(&h, tests[i]);
+		help_request(&h);
+		assert_int_equal(help_truth(&h), YES);
+		h.facts.method = SLICE("OPTIONS");
+		h.facts.path = SLICE("*");
+		if (help_truth(&h) != NO)
+			fail_msg("%s", tests[i]);
+		help_done(&h);
+	}
+}
+
 static void used_up_memory_refuses(void **state)
 {
 	struct budget small = {.limit = 1024};
@@ -421,6 +442,7 @@ int main(void)
 		cmocka_unit_test(every_field_and_operator),
 		cmocka_unit_test(what_was_not_verified_is_missing),
 		cmocka_unit_test(plain_http_has_no_tls_fields),
+		cmocka_unit_test(the_asterisk_is_under_no_path),
 		cmocka_unit_test(used_up_memory_refuses),
 		cmocka_unit_test(repeated_tests_decode_once),
 		cmocka_unit_test(asking_is_fast),
