@@ -28,8 +28,9 @@ void asked_set(struct asked *a, unsigned share);
 
 /* ---- store.c: counting in Redis ---- */
 
-void store_prepare(struct limit_config *c);
-/* Ask for all in one question; `whole` sends the script itself.  False: not now. */
+/* False when memory is used up. */
+bool store_prepare(struct limit_config *c);
+/* Ask for all in one question; `whole` sends the script itself.  False: not now, or memory is used up. */
 bool store_ask(const struct limit_config *c, struct redis_ask *q, const struct asked *at, unsigned n, bool whole);
 /* Fill in the decisions; false when this is no answer to `n` counters. */
 bool store_read(const struct redis_value *v, struct asked *at, unsigned n);

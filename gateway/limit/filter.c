@@ -20,13 +20,13 @@ struct state {
 	bool whole; /* the script itself was sent */
 };
 
-void limit_prepare(struct limit_config *c, bool greet)
+bool limit_prepare(struct limit_config *c, bool greet)
 {
 	const struct slice load[] = {SLICE("SCRIPT"), SLICE("LOAD"), gcra_script};
 
 	if (greet && c->redis)
 		redis_greet(c->redis, load, 3);
-	store_prepare(c);
+	return store_prepare(c);
 }
 
 void asked_set(struct asked *a, unsigned share)

@@ -20,8 +20,9 @@ struct limit_config {
 	struct hash_seed words_seed; /* of the words' names; by limit_prepare */
 };
 
-/* Fill in what follows from the rest.  `greet`: the store is new and does not have the script yet. */
-void limit_prepare(struct limit_config *config, bool greet);
+/* Fill in what follows from the rest.  `greet`: the store is new and does not have the script yet.  False: memory is
+ * used up. */
+bool limit_prepare(struct limit_config *config, bool greet);
 /* Its conf is a struct limit_config that was prepared. */
 extern const struct filter limit_filter;
 

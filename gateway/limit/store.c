@@ -30,39 +30,46 @@ static void to_hex(char *out, const uint8_t *bytes, size_t n)
 	}
 }
 
-static void keyed_hash(const struct limit_config *c, struct slice bytes, uint8_t out[HASH])
+/* False when memory is used up: the library takes some for each key. */
+static bool keyed_hash(const struct limit_config *c, struct slice bytes, uint8_t out[HASH])
 {
 	size_t len = 0;
 
-	CHECK(EVP_MAC_init(store.mac, c->key_secret, sizeof c->key_secret, NULL) &&
-	      EVP_MAC_update(store.mac, (const unsigned char *)bytes.at, bytes.len) &&
-	      EVP_MAC_final(store.mac, out, &len, HASH) && len == HASH);
+	return EVP_MAC_init(store.mac, c->key_secret, sizeof c->key_secret, NULL) &&
+	       EVP_MAC_update(store.mac, (const unsigned char *)bytes.at, bytes.len) &&
+	       EVP_MAC_final(store.mac, out, &len, HASH) && len == HASH;
 }
 
-static void make_mac(const struct limit_config *c)
+static bool make_mac(const struct limit_config *c)
 {
 	char digest[] = "SHA256";
 	const OSSL_PARAM params[] = {{"digest", OSSL_PARAM_UTF8_STRING, digest, sizeof digest - 1, 0}, {0}};
 	EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	EVP_MAC_CTX *mac = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
 
-	CHECK(hmac);
-	store.mac = EVP_MAC_CTX_new(hmac);
 	EVP_MAC_free(hmac);
-	CHECK(store.mac && EVP_MAC_init(store.mac, c->key_secret, sizeof c->key_secret, params));
+	if (mac && EVP_MAC_init(mac, c->key_secret, sizeof c->key_secret, params)) {
+		store.mac = mac;
+		return true;
+	}
+	EVP_MAC_CTX_free(mac);
+	return false;
 }
 
-void store_prepare(struct limit_config *c)
+bool store_prepare(struct limit_config *c)
 {
 	uint8_t hash[HASH], sha[SHA1];
 	unsigned len = 0;
 
-	if (!store.mac)
-		make_mac(c);
+	if (!store.mac && !make_mac(c))
+		return false;
 	/* The words of a node know counters by another, faster hash; its seed comes from the same secret. */
-	keyed_hash(c, SLICE("words of this node"), hash);
+	if (!keyed_hash(c, SLICE("words of this node"), hash))
+		return false;
 	memcpy(&c->words_seed, hash, sizeof c->words_seed);
 	store.sha_known = EVP_Digest(gcra_script.at, gcra_script.len, sha, &len, EVP_sha1(), NULL) == 1 && len == SHA1;
 	to_hex(store.sha, sha, store.sha_known ? SHA1 : 0);
+	return true;
 }
 
 uint64_t store_tag(const struct limit_config *c, const struct asked *a)
@@ -70,14 +77,15 @@ uint64_t store_tag(const struct limit_config *c, const struct asked *a)
 	return hash_bytes(&c->words_seed, a->key.at, a->key.len);
 }
 
-static struct slice print_name(const struct limit_config *c, const struct asked *a, char out[NAME])
+static bool print_name(const struct limit_config *c, const struct asked *a, char out[NAME])
 {
 	uint8_t hash[HASH];
 
-	keyed_hash(c, a->key, hash);
+	if (!keyed_hash(c, a->key, hash))
+		return false;
 	memcpy(out, "pc:", 3);
 	to_hex(out + 3, hash, NAME_HASH);
-	return slice_make(out, NAME);
+	return true;
 }
 
 static struct slice print_number(char out[NUMBER], int64_t value)
@@ -97,8 +105,11 @@ bool store_ask(const struct limit_config *c, struct redis_ask *q, const struct a
 	argv[argc++] = whole ? SLICE("EVAL") : SLICE("EVALSHA");
 	argv[argc++] = whole ? gcra_script : slice_make(store.sha, sizeof store.sha);
 	argv[argc++] = print_number(numbers[2 * POLICY_ASKS], n);
-	for (unsigned i = 0; i < n; i++)
-		argv[argc++] = print_name(c, &at[i], names[i]);
+	for (unsigned i = 0; i < n; i++) {
+		if (!print_name(c, &at[i], names[i]))
+			return false;
+		argv[argc++] = slice_make(names[i], NAME);
+	}
 	for (unsigned i = 0; i < n; i++) {
 		argv[argc++] = print_number(numbers[2 * i], at[i].charge);
 		argv[argc++] = print_number(numbers[2 * i + 1], at[i].gcra.tolerance);

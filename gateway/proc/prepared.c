@@ -112,8 +112,7 @@ static bool make_limits(struct prepared *p, const struct prepared_plan *plan, co
 			return false;
 		p->limit.redis = p->store->redis;
 	}
-	limit_prepare(&p->limit, greet);
-	return true;
+	return limit_prepare(&p->limit, greet);
 }
 
 /* ---- The inspection queue ---- */

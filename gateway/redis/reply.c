@@ -145,6 +145,8 @@ bool replies_init(struct replies *in, struct budget *budget)
 		return false;
 	}
 	in->reader->privdata = in;
+	/* Keep the buffer, which is charged: to give it back hiredis takes another, and asserts that it gets one. */
+	in->reader->maxbuf = 0;
 	arena_init(&in->arena, budget, 4096);
 	return true;
 }
