@@ -371,6 +371,41 @@ static void an_expired_job_is_shed(void **state)
 	assert_int_equal(answer.token, job.token);
 }
 
+/* Nothing that could be read, and `n` times the same descriptor beside it. */
+static void send_garbage(int fd, unsigned n)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(8 * sizeof(int))];
+	} control = {0};
+	struct iovec part = {(void *)(uintptr_t)"garbage", 7};
+	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_SPACE(n * sizeof(int))};
+
+	control.head = (struct cmsghdr){.cmsg_len = CMSG_LEN(n * sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+	for (unsigned i = 0; i < n; i++)
+		memcpy(CMSG_DATA(&control.head) + i * sizeof(int), &fd, sizeof(int));
+	assert_int_equal(sendmsg(near_end[0], &m, 0), 7);
+}
+
+static void descriptors_that_nobody_asked_for_are_closed(void **state)
+{
+	(void)state;
+	for (unsigned n = 1; n <= 8; n++) {
+		int ends[2];
+		struct pollfd p;
+
+		assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+		send_garbage(ends[1], n);
+		close(ends[1]);
+		/* Hung up, when no inspector has it any more. */
+		p = (struct pollfd){.fd = ends[0], .events = POLLIN};
+		assert_true(poll(&p, 1, 10000) == 1 && p.revents & POLLHUP);
+		close(ends[0]);
+	}
+	ask("/");
+	assert_int_equal(answer.result, WAF_ALLOW);
+}
+
 static void garbage_is_survived(void **state)
 {
 	(void)state;
@@ -637,6 +672,7 @@ int main(void)
 		TEST(a_cancelled_job_is_dropped_unrun),
 		TEST(an_expired_job_is_shed),
 		TEST(garbage_is_survived),
+		TEST(descriptors_that_nobody_asked_for_are_closed),
 		TEST(an_answer_is_judged_behind_the_door_of_its_keeper),
 		TEST(behind_the_door_is_always_somebody),
 		TEST(a_killed_inspector_loses_its_own_job_only),
