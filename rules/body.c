@@ -49,6 +49,18 @@ struct body_fault body_form(struct slice body, const struct body_limits *limits,
 	return complete(into);
 }
 
+/* ---- JSON ---- */
+
+static struct body_fault json(struct slice body, const struct body_limits *limits, const struct hash_seed *seed, struct extras *into)
+{
+	struct body_fault f = body_json(body, limits, seed);
+
+	if (f.why)
+		return f;
+	extras_add_nested(into, SLICE("json.string"), body);
+	return complete(into);
+}
+
 /* ---- Text ---- */
 
 static bool is_blank_or_markup(struct slice text)
@@ -67,7 +79,7 @@ struct body_fault body_text(struct slice body, const struct body_limits *limits,
 	look->reading = BODY_AS_TEXT;
 	if (memchr(body.at, '\0', body.len))
 		return fault("NUL in a text", 0, false);
-	f = body_json(body, limits, seed);
+	f = json(body, limits, seed, &look->extras);
 	if (!f.why)
 		look->reading = BODY_AS_JSON;
 	if (!f.why || f.too_much)
@@ -98,7 +110,7 @@ struct body_fault body_check(const struct media *m, struct slice body, const str
 		return body_form(body, limits, &look->extras);
 	case MEDIA_JSON:
 		look->reading = BODY_AS_JSON;
-		return body_json(body, limits, seed);
+		return json(body, limits, seed, &look->extras);
 	case MEDIA_MULTIPART:
 		return body_multipart(body, m->boundary, limits, look);
 	case MEDIA_XML:

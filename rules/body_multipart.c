@@ -176,12 +176,14 @@ static const char *read_content(struct slice data, const struct part *p, const s
 		return "content of a file without a name";
 	if (!data.len || (p->has_filename && !look->files))
 		return NULL;
+	if (p->media.kind != MEDIA_JSON && p->media.kind != MEDIA_XML)
+		return NULL;
 	if (p->media.kind == MEDIA_JSON)
 		extras_add_strings(p->into, p->name, data);
-	else if (p->media.kind == MEDIA_XML)
+	else
 		f = body_xml(data, limits, p->into);
-	/* A file need not be well-formed; then it is a text. */
-	if (f.why && !f.too_much)
+	/* The engine has seen the content of a field; and a file that is not well-formed after all is a text. */
+	if (p->has_filename || (f.why && !f.too_much))
 		extras_add(p->into, EXTRA_ARGUMENT, p->name, data);
 	return p->into->over || p->into->starved || f.too_much ? body_too_many : NULL;
 }

@@ -95,19 +95,6 @@ static bool take_until(struct xml *x, struct slice end, struct slice *out)
 
 /* ---- Values ---- */
 
-/* Numbers, dates, times, identifiers in hexadecimal; and with `letters` any one word. */
-static bool is_plain(struct slice s, bool letters)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		char c = s.at[i], lower = (char)(c | 0x20);
-		bool letter = letters ? lower >= 'a' && lower <= 'z' : (lower >= 'a' && lower <= 'f') || c == 'T' || c == 'Z';
-
-		if (!letter && !(c >= '0' && c <= '9') && !(c && strchr("._:+-", c)))
-			return false;
-	}
-	return true;
-}
-
 /* The names of namespaces are addresses that nobody visits; one that could be anything else is a value. */
 static bool is_namespace(struct slice name, struct slice value)
 {
@@ -117,7 +104,7 @@ static bool is_namespace(struct slice name, struct slice value)
 	    !slice_starts(value, SLICE("urn:")))
 		return false;
 	for (size_t i = 0; i < value.len; i++)
-		if (value.at[i] != '/' && value.at[i] != '#' && !is_plain(slice_make(value.at + i, 1), true))
+		if (value.at[i] != '/' && value.at[i] != '#' && !extra_is_plain(slice_make(value.at + i, 1), true))
 			return false;
 	return !slice_contains(value, SLICE(".."));
 }
@@ -135,7 +122,7 @@ static struct slice trim(struct slice s)
 static bool tell(struct xml *x, struct slice kind, struct slice value)
 {
 	value = trim(value);
-	if (is_plain(value, false) || extras_add(x->into, EXTRA_ARGUMENT, kind, value))
+	if (extra_is_plain(value, false) || extras_add(x->into, EXTRA_ARGUMENT, kind, value))
 		return true;
 	return too_much(x, x->into->over ? "more XML values than allowed" : "memory is used up");
 }
@@ -146,7 +133,7 @@ static bool tell_text(struct xml *x)
 	struct slice text = slice_make(x->room + x->run, x->used - x->run);
 
 	x->run = x->used;
-	return !x->depth || is_plain(trim(text), true) || tell(x, SLICE("xml.text"), text);
+	return !x->depth || extra_is_plain(trim(text), true) || tell(x, SLICE("xml.text"), text);
 }
 
 static bool put_code(struct xml *x, uint64_t code)

@@ -27,6 +27,27 @@ bool extras_add(struct extras *x, enum extra_kind kind, struct slice name, struc
 	return true;
 }
 
+/* ---- What a value looks like ---- */
+
+bool extra_is_plain(struct slice s, bool letters)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.at[i], lower = (char)(c | 0x20);
+		bool letter = letters ? lower >= 'a' && lower <= 'z' : (lower >= 'a' && lower <= 'f') || c == 'T' || c == 'Z';
+
+		if (!letter && !(c >= '0' && c <= '9') && !(c && strchr("._:+-", c)))
+			return false;
+	}
+	return true;
+}
+
+bool extra_is_json_like(struct slice text)
+{
+	while (text.len && text.at[0] && strchr(" \t\r\n", text.at[0]))
+		text = slice_after(text, 1);
+	return text.len && (text.at[0] == '{' || text.at[0] == '[');
+}
+
 /* ---- Strings ---- */
 
 /* Index of the quote that ends the string which begins at `i`; line.len when it does not. */
@@ -112,36 +133,52 @@ struct slice extra_unescape(struct arena *a, struct slice raw)
 	return slice_make(out, n);
 }
 
-static bool add_strings_of_line(struct extras *x, struct slice name, struct slice line)
+/* The next string of a line: *rest is what follows it, its last one when nothing does.  False: there is none. */
+static bool next_string(struct arena *a, struct slice *rest, struct slice *value)
 {
-	for (size_t i = slice_find(line, '"'); i < line.len;) {
-		struct slice rest = slice_after(line, i + 1), value;
-		bool escaped;
-		size_t end = end_of_string(rest, 0, &escaped);
+	size_t begin = slice_find(*rest, '"'), end;
+	bool escaped;
 
-		value = slice_first(rest, end);
-		if (escaped)
-			value = extra_unescape(x->arena, value);
-		if (!value.at) {
-			x->starved = true;
-			return false;
-		}
-		if (value.len && !extras_add(x, EXTRA_ARGUMENT, name, value))
-			return false;
-		if (end == rest.len)
-			return true;
-		rest = slice_after(rest, end + 1);
-		i = (size_t)(rest.at - line.at) + slice_find(rest, '"');
-	}
+	if (begin == rest->len)
+		return false;
+	*rest = slice_after(*rest, begin + 1);
+	end = end_of_string(*rest, 0, &escaped);
+	*value = slice_first(*rest, end);
+	*rest = slice_after(*rest, end < rest->len ? end + 1 : end);
+	if (escaped)
+		*value = extra_unescape(a, *value);
 	return true;
+}
+
+static bool starve(struct extras *x)
+{
+	x->starved = true;
+	return false;
 }
 
 bool extras_add_strings(struct extras *x, struct slice name, struct slice text)
 {
-	struct slice line;
+	struct slice line, value;
 
 	while (slice_cut(&text, '\n', &line))
-		if (!add_strings_of_line(x, name, line))
+		while (next_string(x->arena, &line, &value)) {
+			if (!value.at)
+				return starve(x);
+			if (!extra_is_plain(value, true) && !extras_add(x, EXTRA_ARGUMENT, name, value))
+				return false;
+		}
+	return true;
+}
+
+bool extras_add_nested(struct extras *x, struct slice name, struct slice json)
+{
+	struct slice value;
+
+	while (next_string(x->arena, &json, &value)) {
+		if (!value.at)
+			return starve(x);
+		if (extra_is_json_like(value) && !extras_add_strings(x, name, value))
 			return false;
+	}
 	return true;
 }

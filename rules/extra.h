@@ -39,8 +39,15 @@ struct extras {
 /* False when it did not fit; says which above. */
 bool extras_add(struct extras *x, enum extra_kind kind, struct slice name, struct slice value);
 /* Each string in double quotes, unescaped as JSON would, line by line: whoever reads JSON in a text, or
- * line after line of it, comes to these values.  The quotes of one line do not reach into the next. */
+ * line after line of it, comes to these values.  The quotes of one line do not reach into the next.  Left
+ * out are single words: the text, which the engine has as a whole, shows them as well as they would themselves. */
 bool extras_add_strings(struct extras *x, struct slice name, struct slice text);
+/* Of JSON: the strings in those of its strings that are JSON again. */
+bool extras_add_nested(struct extras *x, struct slice name, struct slice json);
+/* Nothing but what numbers, dates, times and hexadecimal identifiers are made of; with `letters`, one word. */
+bool extra_is_plain(struct slice s, bool letters);
+/* It begins like an object or a list of JSON. */
+bool extra_is_json_like(struct slice text);
 /* A query, or a form: fields between ";", values of one name joined by commas, strings in values that are JSON. */
 bool extras_add_form(struct extras *x, struct slice form);
 /* Cookies without a name, and what quoted ones mean where they hold ";" or a backslash. */

@@ -27,13 +27,6 @@ static bool starve(struct extras *x)
 	return false;
 }
 
-static bool is_json_like(struct slice text)
-{
-	while (text.len && text.at[0] && strchr(" \t\r\n", text.at[0]))
-		text = slice_after(text, 1);
-	return text.len && (text.at[0] == '{' || text.at[0] == '[');
-}
-
 static bool split(struct extras *x, struct slice field, struct pair *out)
 {
 	size_t cut = slice_find(field, '=');
@@ -149,11 +142,11 @@ bool extras_add_form(struct extras *x, struct slice form)
 	while (slice_cut(&rest, '&', &field)) {
 		if (!split(x, field, &p) || !keep(&all, &p) || !add_semicolons(x, field))
 			return false;
-		if (is_json_like(p.value) && !extras_add_strings(x, p.name, p.value))
+		if (extra_is_json_like(p.value) && !extras_add_strings(x, p.name, p.value))
 			return false;
 	}
 	/* Programs that forget to say so send JSON as a form, and origins that do not ask read it. */
-	if (is_json_like(form) && !extras_add_strings(x, SLICE("form"), form))
+	if (extra_is_json_like(form) && !extras_add_strings(x, SLICE("form"), form))
 		return false;
 	return add_repeated(&all);
 }

@@ -223,6 +223,7 @@ def test_a_part_that_says_it_is_json_or_xml_is_looked_into(rig, kind, media, con
 
 # ---- F4: bounds ----
 
+@pytest.mark.slow
 @pytest.mark.parametrize("padding", [128 << 10, 512 << 10, (1 << 20) - 60])
 def test_padding_before_the_attack_hides_nothing(rig, padding):
     many = "&".join("k%d=%s" % (i, "x" * (padding // 900)) for i in range(900))
@@ -277,11 +278,11 @@ def test_what_is_not_one_whole_coding_is_refused(rig, name):
 
 
 def test_a_large_upload_in_a_coding_goes_on_in_the_plain(rig):
-    clean = b"&".join(b"k%d=%s" % (i, b"%x" % (i * 7919 ** 50)) for i in range(900))
+    clean = b'{"noise":"%x"}' % 3 ** 360000
     assert len(GZIP(clean)) > 65536
     with rig.client() as c:
         for _ in range(2):
-            c.send(post("/", FORM, GZIP(clean), "Content-Encoding: gzip"))
+            c.send(post("/", JSON, GZIP(clean), "Content-Encoding: gzip"))
             assert c.read().status == 200
             assert rig.origin.requests[-1].body == clean
         assert c.ask(post("/", FORM, GZIP(b""), "Content-Encoding: gzip")).status == 200

@@ -28,7 +28,7 @@ def there():
     for path in TOP.glob("tests/gates/test_*.py"):
         names.update(re.findall(r"(?m)^def (test_\w+)\(", path.read_text()))
     for path in TOP.glob("tests/unit/**/*_test.c*"):
-        names.update(re.findall(r"(?m)^static void (test_\w+)\(", path.read_text()))
+        names.update(re.findall(r"(?m)^static void (\w+)\(void \*\*state\)", path.read_text()))
     return names
 
 

@@ -208,10 +208,10 @@ static void a_part_that_says_it_is_json_or_xml_is_looked_into(void **state)
 		unsigned n;
 		const char *told, *says;
 	} rows[] = {
-		{B(TYPED("", "application/json", "{\"a\":\"1\\u0027 or\"}")), true, 2, "1' or", "a field"},
-		{B(TYPED("; filename=\"blob\"", "application/json", "{\"a\":\"1\\u0027 or\"}")), true, 2, "1' or", "a file"},
+		{B(TYPED("", "application/json", "{\"a\":\"1\\u0027 or\"}")), true, 1, "1' or", "a field"},
+		{B(TYPED("; filename=\"blob\"", "application/json", "{\"a\":\"1\\u0027 or\"}")), true, 2, "{\"a\":\"1\\u0027 or\"}", "a file, and as a whole"},
 		{B(TYPED("; filename=\"blob\"", "application/json", "{\"a\":\"1\\u0027 or\"}")), false, 0, "", "a file where files are not looked into"},
-		{B(TYPED("; filename=\"x.xml\"", "text/xml", "<a b='1&#39; or'/>")), true, 1, "1' or", "XML"},
+		{B(TYPED("; filename=\"x.xml\"", "text/xml", "<a b='1&#39; or'/>")), true, 2, "<a b='1&#39; or'/>", "XML, and as a whole"},
 		{B(TYPED("; filename=\"x.xml\"", "text/xml", "<a b='1&#39; or'>")), true, 2, "<a b='1&#39; or'>", "what is no XML after all is a text"},
 		{B(TYPED("; filename=\"x.txt\"", "text/plain", "{\"a\":\"1\\u0027 or\"}")), true, 0, "", "another type"},
 	};

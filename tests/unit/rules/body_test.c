@@ -74,8 +74,10 @@ static void json_in_a_form_is_looked_into(void **state)
 	assert_true(is_told("1' or"));
 	assert_null(check("application/x-www-form-urlencoded", SLICE(" {\"q\":\"1\\u0027 or\"}")).why);
 	assert_true(is_told("1' or"));
-	assert_null(check("application/x-www-form-urlencoded", SLICE("a=b&c=%22d%22")).why);
+	assert_null(check("application/x-www-form-urlencoded", SLICE("a=b&c=%22d+e%22")).why);
 	assert_int_equal(look.extras.n, 0);
+	assert_null(check("application/json", SLICE("{\"a\":\"{\\\"q\\\":\\\"1\\\\u0027 or\\\"}\"}")).why);
+	assert_true(is_told("1' or"));
 }
 
 static void a_text_is_read_in_every_way(void **state)
@@ -101,7 +103,7 @@ static void a_text_is_read_in_every_way(void **state)
 		    (!rows[i].told && look.extras.n))
 			fail_msg("%s", rows[i].says);
 	assert_non_null(check("text/plain", (struct slice)B("a\0b")).why);
-	assert_true(check("text/plain", SLICE("\"a\" \"b\" \"c\"")).too_much);
+	assert_true(check("text/plain", SLICE("\"(a)\" \"(b)\" \"(c)\"")).too_much);
 	assert_true(check("text/plain", SLICE("[[[[[")).too_much);
 }
 

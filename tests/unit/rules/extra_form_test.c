@@ -34,9 +34,9 @@ static const struct {
 	{"&&", "", "fields without a name"},
 	{"=a&=b", "=a,b|", "values without a name"},
 	{"a=b&ab=c&b=d", "", "three names"},
-	{"q=%7B%22k%22:%22%5Cu0027%22%7D", "q=k|q='|", "JSON in a field"},
-	{"q=%5B%22a%22%5D&q=+%7B%22b%22:1%7D", "q=a|q=b|q=[\"a\"], {\"b\":1}|", "JSON in two fields"},
-	{"{\"k\":\"\\x27\"}", "form=k|form='|", "JSON that says it is a form"},
+	{"q=%7B%22k%22:%22%5Cu0027%22%7D", "q='|", "JSON in a field"},
+	{"q=%5B%22a+b%22%5D&q=+%7B%22b/c%22:1%7D", "q=a b|q=b/c|q=[\"a b\"], {\"b/c\":1}|", "JSON in two fields"},
+	{"{\"k\":\"\\x27\"}", "form='|", "JSON that says it is a form"},
 };
 
 static void readings(void **state)

@@ -43,23 +43,45 @@ static void strings(void **state)
 		const char *in, *want;
 	} rows[] = {
 		{"no string", ""},
-		{"\"a\"", "s=a|"},
-		{"{\"a\": \"b c\", \"\": 1}", "s=a|s=b c|"},
+		{"\"a\"", ""},
+		{"\"a b\"", "s=a b|"},
+		{"{\"a\": \"b c\", \"\": 1, \"d-1.5\": \"e/f\"}", "s=b c|s=e/f|"},
 		{"\"a\\\"b\"", "s=a\"b|"},
 		{"\"\\u003cb\\u003E\"", "s=<b>|"},
 		{"\"\\ud83d\\ude00\"", "s=\xf0\x9f\x98\x80|"},
 		{"\"\\x27\\047\"", "s=''|"},
 		{"\"\\n\\q\\\\\"", "s=\nq\\|"},
-		{"\"\\u12\"", "s=u12|"},
-		{"\"open", "s=open|"},
-		{"\"open\n\"b\"", "s=open|s=b|"},
-		{"\"a\\", "s=a|"},
+		{"\"\\u12 \"", "s=u12 |"},
+		{"\"op en", "s=op en|"},
+		{"\"op en\n\"(b)\"", "s=op en|s=(b)|"},
+		{"\"(a)\\", "s=(a)|"},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		begin(10);
 		assert_true(extras_add_strings(&told, SLICE("s"), slice_of(rows[i].in)));
+		if (strcmp(joined(), rows[i].want) != 0)
+			fail_msg("%s: \"%s\"", rows[i].in, joined());
+	}
+}
+
+static void json_in_json(void **state)
+{
+	static const struct {
+		const char *in, *want;
+	} rows[] = {
+		{"{\"a\": \"b c\"}", ""},
+		{"{\"a\": \"{\\\"q\\\": \\\"1\\\\u0027 or\\\"}\"}", "s=1' or|"},
+		{"[\" [\\\"x y\\\"]\"]", "s=x y|"},
+		{"{\"query\": \"{ find(name: \\\"x y\\\") { id } }\"}", "s=x y|"},
+		{"{\"{k\": 1}", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		begin(10);
+		assert_true(extras_add_nested(&told, SLICE("s"), slice_of(rows[i].in)));
 		if (strcmp(joined(), rows[i].want) != 0)
 			fail_msg("%s: \"%s\"", rows[i].in, joined());
 	}
@@ -100,7 +122,7 @@ static void more_than_fits_is_told(void **state)
 {
 	(void)state;
 	begin(2);
-	assert_false(extras_add_strings(&told, SLICE("s"), SLICE("\"a\"\"b\"\"c\"")));
+	assert_false(extras_add_strings(&told, SLICE("s"), SLICE("\"(a)\"\"(b)\"\"(c)\"")));
 	assert_true(told.over && told.n == 2);
 }
 
@@ -108,6 +130,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(strings),
+		cmocka_unit_test(json_in_json),
 		cmocka_unit_test(cookies),
 		cmocka_unit_test(more_than_fits_is_told),
 	};
