@@ -21,10 +21,17 @@ SANITIZED = b"__asan_init" in PROGRAM.read_bytes() if PROGRAM.exists() else Fals
 REPORTS = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|UndefinedBehaviorSanitizer|fail_check|CHECK failed")
 
 
+def free_ports(n):
+    """Different ones: they are held until all are found."""
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
+    ports = [s.getsockname()[1] for s in held]
+    for s in held:
+        s.close()
+    return ports
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    return free_ports(1)[0]
 
 
 def make_certificate(folder, name="cert", names=("shop.example.com", "*.example.com"), kind="ec", ca=None, days=30, subject=None, extensions=()):
@@ -77,7 +84,7 @@ class Gateway:
     def __init__(self, config="", policies=None, files=None, origin=None, start=True, wait=60, cert=None):
         self.folder = Path(tempfile.mkdtemp(prefix="portcullis-gate."))
         self.folder.chmod(0o755)
-        self.https, self.http = free_port(), free_port()
+        self.https, self.http = free_ports(2)
         self.cert, self.key = cert or make_certificate(self.folder)
         (self.folder / "policies").mkdir()
         for name, text in (policies or {}).items():
@@ -174,8 +181,8 @@ class Gateway:
         return Client(self.https if tls else self.http, tls=tls, **how)
 
     def get(self, target="/", host="shop.example.com", *fields, tls=False, method="GET"):
-        """One request on a connection of its own."""
-        with self.client(tls) as c:
+        """One request on a connection of its own, which asks for that host's certificate."""
+        with self.client(tls, **({"name": host.partition(":")[0]} if tls else {})) as c:
             return c.get(target, host, *fields, method=method)
 
     def ask(self, message, tls=False):
