@@ -10,7 +10,6 @@
 #include "gateway/base/metric.h"
 #include "gateway/proxy/front_parts.h"
 #include "gateway/proxy/generation.h"
-#include "gateway/proxy/guard.h"
 #include "gateway/proxy/quarantine.h"
 
 enum {
@@ -25,7 +24,7 @@ struct front *front_of(struct list *link)
 	return LIST_OF(link, struct front, link);
 }
 
-bool front_is_idle(const struct front *f)
+static bool is_idle(const struct front *f)
 {
 	return f->phase == FRONT_IDLE || f->phase == FRONT_HEAD;
 }
@@ -61,7 +60,8 @@ void front_shut(struct front *f, bool cut)
 	buf_done(&f->in);
 	buf_done(&f->out);
 	list_remove(&f->link);
-	guard_left(p, f->cell);
+	list_remove(&f->idle);
+	guard_left(p, f->place);
 	p->fronts_n--;
 	/* The exchange is buried first: it was charged to this connection. */
 	task_start(p->loop, &f->bury);
@@ -72,6 +72,17 @@ void front_shut(struct front *f, bool cut)
 void front_cut(struct front *f)
 {
 	front_shut(f, true);
+}
+
+bool front_evict(struct proxy *p)
+{
+	struct front *f = LIST_OF(p->idle.next, struct front, idle);
+
+	if (list_empty(&p->idle))
+		return false;
+	/* Whoever is in the middle of a head must not take the end for an answer. */
+	front_shut(f, f->phase == FRONT_HEAD);
+	return true;
 }
 
 /* Close so that the client can still read what was sent: end our side, read the rest away. */
@@ -175,8 +186,7 @@ void front_next_request(struct front *f)
 	f->scan = (struct h1_scan){0};
 	buf_release(&f->in);
 	buf_release(&f->out);
-	list_remove(&f->link);
-	list_push_last(&f->proxy->fronts, &f->link);
+	list_push_last(&f->proxy->idle, &f->idle);
 	timer_start(f->proxy->loop, &f->timer, f->proxy->config->client.keep_alive_ms);
 	if (f->proxy->draining)
 		front_shut(f, false);
@@ -268,6 +278,7 @@ static bool handshake(struct front *f)
 		metric_count(tls_resumed(f->sock.tls) ? METRIC_TLS_RESUMED : METRIC_TLS_FULL);
 		metric_span(SPAN_HANDSHAKE, loop_us(f->proxy->loop) - f->came_us);
 		f->phase = FRONT_IDLE;
+		list_push_last(&f->proxy->idle, &f->idle);
 		f->sock.readable = true;
 		timer_start(f->proxy->loop, &f->timer, f->proxy->config->client.head_ms);
 		return true;
@@ -360,7 +371,7 @@ static void ready(struct watch *w, unsigned what)
 void front_drain(struct front *f)
 {
 	f->keep = false;
-	if (front_is_idle(f) && !buf_len(&f->in))
+	if (is_idle(f) && !buf_len(&f->in))
 		front_shut(f, false);
 }
 
@@ -382,6 +393,7 @@ bool front_open(struct proxy *p, const struct proxy_listener *listener, int fd, 
 	task_init(&f->go, go_task);
 	task_init(&f->bury, bury);
 	list_init(&f->link);
+	list_init(&f->idle);
 	if (!sock_open(&f->sock, p->loop, fd, ready)) {
 		mem_give(&p->memory, f, sizeof *f);
 		return false;
@@ -396,9 +408,11 @@ bool front_open(struct proxy *p, const struct proxy_listener *listener, int fd, 
 			return false;
 		}
 	}
-	f->cell = guard_came(p, peer);
+	f->place = guard_came(p, peer);
 	p->fronts_n++;
 	list_push_last(&p->fronts, &f->link);
+	if (f->phase == FRONT_IDLE)
+		list_push_last(&p->idle, &f->idle);
 	timer_start(p->loop, &f->timer,
 		    f->phase == FRONT_HANDSHAKING ? p->config->client.handshake_ms : p->config->client.head_ms);
 	return true;

@@ -14,7 +14,7 @@ void front_drain(struct front *f);
 void front_cut(struct front *f);
 /* From its place in proxy->fronts. */
 struct front *front_of(struct list *link);
-/* Between requests: may be closed for want of room. */
-bool front_is_idle(const struct front *f);
+/* Make room: close the one that has been between two requests for longest.  False: there is none. */
+bool front_evict(struct proxy *p);
 
 #endif

@@ -5,6 +5,7 @@
 #include "gateway/http/h1.h"
 #include "gateway/proxy/exchange.h"
 #include "gateway/proxy/front_h1.h"
+#include "gateway/proxy/guard.h"
 #include "gateway/proxy/sock.h"
 
 enum { FRONT_DRAIN_BYTES = 65536 }; /* of content that is read only to be thrown away */
@@ -25,14 +26,15 @@ struct front {
 	struct proxy *proxy;
 	int serve;     /* enum config_serve of the listener it came through */
 	struct budget budget;
-	struct list link;
+	struct list link; /* in proxy->fronts */
+	struct list idle; /* in proxy->idle while IDLE or HEAD */
 	struct timer timer;
 	struct task go, bury;
 	struct buf in, out;
 	struct exchange *x;
 	struct addr peer;
 	uint16_t peer_port;
-	uint16_t cell; /* of the address guard */
+	struct guard_place place; /* where it is counted */
 	uint8_t phase; /* enum front_phase */
 	bool keep, broken;
 	bool out_chunked, body_over, skipped_line;

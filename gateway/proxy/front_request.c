@@ -13,6 +13,7 @@ static struct exchange *begin(struct front *f)
 		return NULL;
 	}
 	f->x = x;
+	list_remove(&f->idle);
 	f->requests++;
 	f->phase = FRONT_BUSY;
 	f->keep = f->out_chunked = false;
@@ -119,6 +120,8 @@ bool front_parse_head(struct front *f)
 		return false;
 	if (f->phase == FRONT_IDLE) {
 		f->phase = FRONT_HEAD;
+		list_remove(&f->idle);
+		list_push_last(&f->proxy->idle, &f->idle);
 		timer_start(f->proxy->loop, &f->timer, c->head_ms);
 	}
 	switch (h1_scan(&f->scan, buf_slice(&f->in), &len, &why)) {

@@ -93,21 +93,6 @@ bool proxy_accept(struct proxy *p)
 	return false;
 }
 
-/* The oldest connection between two requests makes room for a new one. */
-static bool make_room(struct proxy *p)
-{
-	LIST_EACH(link, &p->fronts) {
-		struct front *f = front_of(link);
-
-		if (front_is_idle(f)) {
-			front_cut(f);
-			metric_count(METRIC_EVICTED);
-			return true;
-		}
-	}
-	return false;
-}
-
 static void refuse(int fd, enum metric cause)
 {
 	metric_count(cause);
@@ -118,17 +103,19 @@ static void take(struct proxy_listener *listener, int fd, const struct sockaddr_
 {
 	struct proxy *p = listener->proxy;
 	struct addr peer;
+	enum metric cause;
 	uint16_t port;
 	int one = 1, unsent = UNSENT;
 
+	metric_count(METRIC_ACCEPTED);
+	cause = addr_from_sockaddr(from, &peer, &port) ? guard_refuses(p, fd, &peer) : METRIC_REFUSED_ADDRESS;
+	if (cause != METRICS) {
+		refuse(fd, cause);
+		return;
+	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
-	metric_count(METRIC_ACCEPTED);
-	if (!addr_from_sockaddr(from, &peer, &port) || !guard_allows(p, &peer))
-		refuse(fd, METRIC_REFUSED_ADDRESS);
-	else if (p->fronts_n >= p->fronts_max && !make_room(p))
-		refuse(fd, METRIC_REFUSED_FULL);
-	else if (!front_open(p, listener, fd, &peer, port))
+	if (!front_open(p, listener, fd, &peer, port))
 		refuse(fd, METRIC_REFUSED_MEMORY);
 }
 
@@ -204,6 +191,8 @@ struct proxy *proxy_new(const struct proxy_plan *plan)
 	p->plan = *plan;
 	p->loop = plan->loop;
 	list_init(&p->fronts);
+	list_init(&p->idle);
+	p->descriptors = guard_descriptors();
 	list_init(&p->ack_waiters);
 	timer_init(&p->accept_again, accept_again);
 	return p;
