@@ -1,5 +1,6 @@
 /* pool.c -- outstanding jobs, the ones that wait for a slot, and their answers. */
 #include "rules/pool.h"
+#include "rules/pressure.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -26,10 +27,18 @@ struct lane {
 	struct watch watch;
 	struct pool *pool;
 	struct list waiting;
+	struct pressure pressure;
+	uint32_t jobs; /* of this lane, out or waiting */
 	bool full;  /* the socket said EAGAIN; it will say when there is room */
 	bool gone;  /* nobody holds the far end any more, */
 	bool ended; /* and all that was sent from there has been read */
 	struct task more;
+};
+
+/* Its asker has left, an inspector is at it: who pays is known until it is over. */
+struct orphan {
+	uint64_t token; /* 0: free */
+	struct bill bill;
 };
 
 struct pool {
@@ -40,6 +49,8 @@ struct pool {
 	uint8_t free_slots[WAF_OUTSTANDING];
 	unsigned free_n;
 	uint32_t waiting_n;
+	struct orphan orphans[WAF_INSPECTORS];
+	unsigned next_orphan;
 	struct timer expiry;
 	struct task drain;
 	struct hash_seed seed; /* tokens are this over a counter: nobody else can name a job */
@@ -70,6 +81,8 @@ static void forget(struct pool *p, struct pool_ask *q)
 	}
 	if (q->out)
 		free_slot(p, q);
+	p->lanes[q->lane].jobs -= q->counted;
+	q->counted = false;
 	buf_done(&q->message);
 }
 
@@ -80,6 +93,8 @@ static void answer_ourselves(struct pool *p, struct pool_ask *q, enum waf_result
 	memset(&answer, 0, sizeof answer);
 	answer.token = q->token;
 	answer.result = result;
+	/* Of what was out when everybody was lost nobody knows how far it came. */
+	bill_settle(&q->bill, q->out && result == WAF_LOST ? q->bill.laid_aside_us : 0, loop_us(p->loop));
 	forget(p, q);
 	q->answered(q, &answer);
 }
@@ -203,6 +218,30 @@ static void expire(struct timer *t)
 
 /* ---- Answers ---- */
 
+static bool is_running(const struct pool *p, uint64_t token)
+{
+	for (unsigned i = 0; i < WAF_INSPECTORS; i++)
+		if (atomic_load(&p->plan.shared->cells[i].token) == token)
+			return true;
+	return false;
+}
+
+/* Who asks for what is dear and leaves would have it for nothing.  There are no more of them than inspectors. */
+static void leave_orphan(struct pool *p, const struct pool_ask *q)
+{
+	p->orphans[p->next_orphan] = (struct orphan){q->token, q->bill};
+	p->next_orphan = (p->next_orphan + 1) % WAF_INSPECTORS;
+}
+
+static void pay_orphan(struct pool *p, const struct waf_answer *answer)
+{
+	for (unsigned i = 0; i < WAF_INSPECTORS; i++)
+		if (answer->token && p->orphans[i].token == answer->token) {
+			p->orphans[i].token = 0;
+			bill_settle(&p->orphans[i].bill, answer->cpu_us, loop_us(p->loop));
+		}
+}
+
 static void take_answer(struct pool *p, struct slice message)
 {
 	struct waf_answer answer;
@@ -213,8 +252,14 @@ static void take_answer(struct pool *p, struct slice message)
 	for (unsigned i = 0; i < WAF_OUTSTANDING; i++)
 		if (p->slots[i].ask && p->slots[i].token == answer.token)
 			q = p->slots[i].ask;
-	if (!q)
-		return; /* cancelled, or answered before */
+	if (!q) {
+		pay_orphan(p, &answer); /* cancelled, or answered before */
+		return;
+	}
+	if (answer.result != WAF_SHED)
+		pressure_done(&p->lanes[q->lane].pressure, loop_us(p->loop) - q->asked_us - answer.wall_us,
+			      q->queue_until_us - q->asked_us, loop_us(p->loop));
+	bill_settle(&q->bill, answer.cpu_us, loop_us(p->loop));
 	forget(p, q);
 	q->answered(q, &answer);
 }
@@ -312,6 +357,32 @@ static bool through_door(struct pool *p, struct pool_ask *q)
 	return put_out(p, q, p->plan.doors[q->keeper - 1]) == SENT;
 }
 
+/* Two for each inspector: one at work, one at hand. */
+static uint32_t always_allowed(const struct pool *p, enum waf_lane lane)
+{
+	uint32_t inspectors = lane == WAF_BIG ? (p->plan.doors_n + 1) / 2 : p->plan.doors_n;
+
+	return inspectors ? 2 * inspectors : 2;
+}
+
+/* Of an answer all the work before it is done already: it is let in. */
+static bool is_let_in(struct pool *p, const struct pool_ask *q, const struct waf_job *job)
+{
+	struct lane *lane = &p->lanes[q->lane];
+
+	if (!lane->jobs)
+		pressure_none(&lane->pressure, q->asked_us);
+	return job->answering || pressure_allows(&lane->pressure, lane->jobs, always_allowed(p, q->lane),
+						 q->queue_until_us - q->asked_us, q->asked_us);
+}
+
+static bool take_in(struct pool *p, struct pool_ask *q)
+{
+	p->lanes[q->lane].jobs++;
+	q->counted = true;
+	return true;
+}
+
 bool pool_ask(struct pool *p, struct pool_ask *q, struct waf_job *job, int body_fd, uint32_t queue_ms)
 {
 	struct lane *lane;
@@ -322,19 +393,19 @@ bool pool_ask(struct pool *p, struct pool_ask *q, struct waf_job *job, int body_
 	q->body_fd = body_fd;
 	q->asked_us = loop_us(p->loop);
 	q->queue_until_us = job->queue_until_us = q->asked_us + (int64_t)queue_ms * 1000;
-	q->out = q->waiting = false;
+	q->out = q->waiting = q->counted = false;
 	job->worker = p->plan.worker;
 	job->slot = 0;
 	lane = &p->lanes[q->lane];
 	buf_init(&q->message, p->plan.budget);
-	if (lane->ended || !waf_pack_job(&q->message, job))
+	if (lane->ended || !is_let_in(p, q, job) || !waf_pack_job(&q->message, job))
 		goto no;
 	if (through_door(p, q))
-		return true;
+		return take_in(p, q);
 	if (p->free_n && !lane->full && list_empty(&lane->waiting))
 		how = put_out(p, q, p->plan.lanes[q->lane]);
 	if (how == SENT)
-		return true;
+		return take_in(p, q);
 	if (how == SENT_NEVER || p->waiting_n >= p->plan.waiting_max)
 		goto no;
 	if (p->free_n)
@@ -344,7 +415,7 @@ bool pool_ask(struct pool *p, struct pool_ask *q, struct waf_job *job, int body_
 	p->waiting_n++;
 	if (!timer_on(&p->expiry))
 		start_expiry(p);
-	return true;
+	return take_in(p, q);
 no:
 	buf_done(&q->message);
 	return false;
@@ -354,6 +425,10 @@ void pool_cancel(struct pool *p, struct pool_ask *q)
 {
 	bool was_out = q->out;
 
+	if (was_out && q->bill.address && is_running(p, q->token))
+		leave_orphan(p, q);
+	else
+		bill_settle(&q->bill, 0, loop_us(p->loop));
 	forget(p, q);
 	/* Not from here: drain may call back, and nobody expects that of a cancel. */
 	if (was_out && p->waiting_n)

@@ -112,7 +112,7 @@ static void give_birth(struct zygote *z, unsigned number)
 
 /* A cell is written by a process that hostile bytes may have taken over: nothing in it is believed
  * beyond its bounds. */
-static void answer_lost(const struct engine *e, const struct waf_cell *cell)
+static void answer_lost(const struct engine *e, const struct waf_cell *cell, int64_t cpu_us)
 {
 	struct waf_answer *a = calloc(1, sizeof *a);
 	unsigned worker = atomic_load(&cell->worker), lane = atomic_load(&cell->lane);
@@ -124,6 +124,7 @@ static void answer_lost(const struct engine *e, const struct waf_cell *cell)
 
 		a->token = atomic_load(&cell->token);
 		a->result = WAF_LOST;
+		a->cpu_us = (uint32_t)(cpu_us < 0 ? 0 : cpu_us > RUN_MOST_MS * 1000 ? RUN_MOST_MS * 1000 : cpu_us);
 		if (a->token && waf_pack_answer(&out, a) &&
 		    send(fd, out.at, buf_len(&out), MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EAGAIN &&
 		    poll(&p, 1, BUSY_MS) > 0)
@@ -144,7 +145,12 @@ static void plan_next(struct child *c, bool served)
 	c->fork_at_us = clock_us(CLOCK_MONOTONIC) + c->retry_ms * 1000;
 }
 
-static void bury(struct zygote *z, unsigned number, int status)
+static int64_t cpu_of(const struct rusage *u)
+{
+	return (int64_t)(u->ru_utime.tv_sec + u->ru_stime.tv_sec) * 1000000 + u->ru_utime.tv_usec + u->ru_stime.tv_usec;
+}
+
+static void bury(struct zygote *z, unsigned number, int status, const struct rusage *used)
 {
 	struct child *c = &z->children[number];
 	struct waf_cell *cell = &z->engine->shared->cells[number];
@@ -153,7 +159,7 @@ static void bury(struct zygote *z, unsigned number, int status)
 	bool peace = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 
 	if (token)
-		answer_lost(z->engine, cell);
+		answer_lost(z->engine, cell, cpu_of(used) - atomic_load(&cell->cpu_began_us));
 	atomic_fetch_add(c->killed ? &t->killed : peace ? &t->recycled : &t->died, 1);
 	if (!peace && !c->killed)
 		log_warn("inspector %u (pid %d) ended by %s %d after %llu jobs%s", number, (int)c->pid,
@@ -177,17 +183,18 @@ static void pick_up(struct zygote *z, unsigned number)
 
 static void reap(struct zygote *z)
 {
+	struct rusage used;
 	pid_t pid;
 	int status;
 
-	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0)
+	while ((pid = wait4(-1, &status, WNOHANG | WUNTRACED, &used)) > 0)
 		for (unsigned i = 0; i < z->engine->inspectors; i++) {
 			if (z->children[i].pid != pid)
 				continue;
 			if (WIFSTOPPED(status))
 				pick_up(z, i);
 			else
-				bury(z, i, status);
+				bury(z, i, status, &used);
 		}
 }
 
@@ -310,7 +317,7 @@ int zygote_run(struct engine *e, int ready)
 	/* The one before us may have died with jobs in its hands. */
 	for (unsigned i = 0; i < WAF_INSPECTORS; i++)
 		if (atomic_load(&e->shared->cells[i].token)) {
-			answer_lost(e, &e->shared->cells[i]);
+			answer_lost(e, &e->shared->cells[i], 0);
 			clear_cell(&e->shared->cells[i]);
 		}
 	wait_ms = watch_all(z);

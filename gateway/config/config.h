@@ -101,6 +101,8 @@ struct config_waf {
 	int64_t queue_ms;        /* 1s */
 	int64_t run_ms;          /* 250ms CPU */
 	int64_t run_ms_per_kib;  /* 1ms */
+	int64_t client_cpu_ms;   /* 30s CPU of one client; 0: any ... */
+	int64_t client_window_ms; /* ... in 1m */
 	int64_t arguments;       /* 1000 arguments or leaves */
 	int64_t json_depth;      /* 64 */
 	int64_t parts;           /* 128 of a multipart body */

@@ -154,6 +154,10 @@ static const struct setting waf_table[] = {
 	{TIME("queue", config_waf, queue_ms, "1s", 1, MINUTE, "Time a request may wait for an inspector.")},
 	{TIME("run", config_waf, run_ms, "250ms", 1, MINUTE, "CPU time of one inspection, and four times that on the wall ...")},
 	{TIME("run_per_kib", config_waf, run_ms_per_kib, "1ms", 0, SECOND, "... and so much more for each KiB of the body.")},
+	{TIME("client_cpu", config_waf, client_cpu_ms, "30s", 0, HOUR,
+	      "CPU time that the inspections of one IPv4 address or IPv6 /64 may take, and eight times that of an IPv6 /48; 429 beyond. "
+	      "`0s` for any.")},
+	{TIME("client_window", config_waf, client_window_ms, "1m", SECOND, DAY, "Time in which `client_cpu` comes back.")},
 	{INT("arguments", config_waf, arguments, "1000", 1, 100000, "Arguments or JSON leaves; 413 beyond.")},
 	{INT("json_depth", config_waf, json_depth, "64", 1, 1000, "Levels of a JSON body; 413 beyond.")},
 	{INT("parts", config_waf, parts, "128", 1, 10000, "Parts of a multipart body; 413 beyond.")},
