@@ -146,7 +146,7 @@ static const struct setting client_table[] = {
 	{INT("connections", config_client, connections, "50000", 1, 10000000, "Connections of this node.")},
 	{INT("per_address", config_client, per_address, "256", 1, 1000000, "Connections of one IPv4 address or IPv6 /64.")},
 	{INT("per_network", config_client, per_network, "2048", 1, 1000000, "Connections of one IPv6 /48.")},
-	{SIZE("memory", config_client, memory, "1MiB", 256 * KIB, GIB, "Buffers and bookkeeping of one connection.")},
+	{SIZE("memory", config_client, memory, "1MiB", 256 * KIB, GIB, "Buffers, bookkeeping and TLS of one connection; 431 or 413 beyond.")},
 	{0},
 };
 
@@ -175,8 +175,8 @@ static const struct setting processes_table[] = {
 	{INT("uids", config_processes, uids, "58100", 1000, 2147480000,
 	     "First of the user ids that roles run as when started as root.")},
 	{TIME("drain", config_processes, drain_ms, "30s", 0, HOUR, "Time from SIGTERM to the end.")},
-	{SIZE("worker_memory", config_processes, worker_memory, "1GiB", 16 * MIB, 1024 * GIB, "Memory of one worker.")},
-	{SIZE("spool", config_processes, spool, "256MiB", MIB, 1024 * GIB, "Held bodies of one worker.")},
+	{SIZE("worker_memory", config_processes, worker_memory, "1GiB", 16 * MIB, 1024 * GIB, "Memory of one worker for clients and origins; new clients are refused at nine tenths of it, 503 at the end.")},
+	{SIZE("spool", config_processes, spool, "256MiB", MIB, 1024 * GIB, "Held bodies of one worker that do not fit its memory; 503 beyond, and 429 where one client has an eighth of it.")},
 	{0},
 };
 

@@ -218,6 +218,17 @@ static void stream_ended(struct front *f, bool broken)
 		front_shut(f, false);
 }
 
+/* No memory to read into. */
+static void starved(struct front *f)
+{
+	if (f->phase == FRONT_IDLE || f->phase == FRONT_HEAD)
+		front_refuse_head(f, guard_starved(f->proxy), guard_starved_head(f->proxy), "no memory for the header section");
+	else if (f->x)
+		exchange_body_broken(f->x, guard_starved(f->proxy), "no memory to read the content");
+	else
+		front_shut(f, true);
+}
+
 /* True when bytes came. */
 static bool fill(struct front *f, uint32_t room)
 {
@@ -226,7 +237,7 @@ static bool fill(struct front *f, uint32_t room)
 	if (!f->sock.readable)
 		return false;
 	if (!buf_room(&f->in, room)) {
-		front_shut(f, true);
+		starved(f);
 		return false;
 	}
 	n = sock_read(&f->sock, f->in.at + f->in.end, f->in.cap - f->in.end);
@@ -236,8 +247,8 @@ static bool fill(struct front *f, uint32_t room)
 	}
 	if (n != SOCK_AGAIN)
 		stream_ended(f, n == SOCK_BROKEN);
-	else if (f->phase == FRONT_IDLE)
-		buf_release(&f->in);
+	else
+		buf_release(&f->in); /* who waits for more needs no room yet */
 	return false;
 }
 
@@ -386,7 +397,8 @@ bool front_open(struct proxy *p, const struct proxy_listener *listener, int fd, 
 	f->peer = *peer;
 	f->peer_port = port;
 	f->came_us = loop_us(p->loop);
-	f->budget = (struct budget){.limit = (size_t)p->config->client.memory, .parent = &p->memory};
+	f->budget = (struct budget){.limit = (size_t)p->config->client.memory, .parent = &p->memory,
+				    .refusals = 1 + METRIC_MEMORY_CONNECTION};
 	buf_init(&f->in, &f->budget);
 	buf_init(&f->out, &f->budget);
 	timer_init(&f->timer, late);
@@ -407,6 +419,7 @@ bool front_open(struct proxy *p, const struct proxy_listener *listener, int fd, 
 			mem_give(&p->memory, f, sizeof *f);
 			return false;
 		}
+		tls_charge(f->sock.tls, &f->budget);
 	}
 	f->place = guard_came(p, peer);
 	p->fronts_n++;

@@ -48,7 +48,7 @@ void front_refuse_head(struct front *f, enum reason reason, unsigned status, con
 	exchange_refuse(x, reason, status, why);
 }
 
-static enum reason reason_of(unsigned status)
+static enum reason reason_of(const struct exchange *x, unsigned status)
 {
 	switch (status) {
 	case 405:
@@ -61,6 +61,8 @@ static enum reason reason_of(unsigned status)
 		return REASON_UNKNOWN_HOST;
 	case 431:
 		return REASON_HEAD_TOO_LARGE;
+	case 503:
+		return guard_starved(x->proxy);
 	default:
 		return REASON_BAD_REQUEST;
 	}
@@ -90,7 +92,7 @@ static void start_request(struct front *f, struct slice head)
 	if (status) {
 		f->body = HTTP_BODY_CLOSE;
 		f->body_over = false;
-		exchange_refuse(x, reason_of(status), status, why);
+		exchange_refuse(x, reason_of(x, status), status == 503 ? guard_starved_head(f->proxy) : status, why);
 		return;
 	}
 	f->body = x->req.body;

@@ -9,7 +9,7 @@
 
 #include "gateway/proxy/front_h1.h"
 
-enum { DESCRIPTORS_LEAST = 1024 };
+enum { DESCRIPTORS_LEAST = 1024, LITTLE = 64 << 10 /* bytes */ };
 
 /* ---- By address and by network ---- */
 
@@ -57,6 +57,11 @@ void guard_left(struct proxy *p, struct guard_place at)
 		atomic_fetch_sub_explicit(&g->network[at.network], 1, memory_order_relaxed);
 }
 
+uint64_t *guard_spool_share(struct proxy *p, const struct addr *a)
+{
+	return &p->spool_shares[place_of(p, a).address];
+}
+
 /* ---- Of what all share ---- */
 
 int guard_descriptors(void)
@@ -77,7 +82,19 @@ static bool short_of_descriptors(const struct proxy *p, int fd)
 /* The last tenth is for those that are there. */
 static bool short_of_memory(const struct proxy *p)
 {
-	return p->memory.limit && p->memory.used > p->memory.limit - p->memory.limit / 10;
+	return p->memory.limit && p->memory.used > p->memory.limit - p->memory.reserve;
+}
+
+enum reason guard_starved(const struct proxy *p)
+{
+	size_t most = p->memory.limit - p->memory.reserve;
+
+	return p->memory.limit && p->memory.used + LITTLE > most ? REASON_MEMORY_WORKER : REASON_MEMORY_CONNECTION;
+}
+
+unsigned guard_starved_head(const struct proxy *p)
+{
+	return guard_starved(p) == REASON_MEMORY_CONNECTION ? 431 : 503;
 }
 
 static bool nearly_full(const struct proxy *p)

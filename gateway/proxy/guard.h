@@ -20,6 +20,12 @@ enum metric guard_refuses(struct proxy *p, int fd, const struct addr *a);
 /* Count it; the place is given back to guard_left. */
 struct guard_place guard_came(struct proxy *p, const struct addr *a);
 void guard_left(struct proxy *p, struct guard_place at);
+/* What the contents of this client have of the room for them. */
+uint64_t *guard_spool_share(struct proxy *p, const struct addr *a);
+/* An allocation for a client has failed: whose memory is used up?  MEMORY_CONNECTION or MEMORY_WORKER. */
+enum reason guard_starved(const struct proxy *p);
+/* The status where it was for a head: 431 or 503. */
+unsigned guard_starved_head(const struct proxy *p);
 /* Descriptors that clients may have: the others are for what their requests need, origins and held content. */
 int guard_descriptors(void);
 

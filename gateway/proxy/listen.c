@@ -188,8 +188,15 @@ struct proxy *proxy_new(const struct proxy_plan *plan)
 
 	if (!p)
 		return NULL;
+	p->spool_shares = calloc(PROXY_ADDRESS_CELLS, sizeof *p->spool_shares);
+	if (!p->spool_shares) {
+		free(p);
+		return NULL;
+	}
 	p->plan = *plan;
 	p->loop = plan->loop;
+	p->memory.refusals = 1 + METRIC_MEMORY_WORKER;
+	p->spool.refusals = 1 + METRIC_SPOOL_FULL;
 	list_init(&p->fronts);
 	list_init(&p->idle);
 	p->descriptors = guard_descriptors();
@@ -236,5 +243,6 @@ void proxy_free(struct proxy *p)
 	if (p->current)
 		generation_drop(p->current);
 	free(p->adopted);
+	free(p->spool_shares);
 	free(p);
 }

@@ -72,6 +72,7 @@ struct proxy {
 	const struct config *config; /* of the current generation */
 	struct budget memory;       /* of this worker */
 	struct budget spool;        /* bytes of held bodies in files */
+	uint64_t *spool_shares;     /* of that, by client: PROXY_ADDRESS_CELLS as in the guard, of this worker alone */
 	struct proxy_listener *adopted; /* of workers that are not there now */
 	unsigned adopted_n;
 	struct list fronts;         /* open client connections */

@@ -34,7 +34,8 @@ static bool add(struct exchange *x, struct fields *f, const char *name, struct s
 /* What soon passes is worth another try. */
 static int64_t retry_after_s(const struct verdict *v)
 {
-	static const enum reason passing[] = {REASON_OVERLOAD, REASON_WAF_BUSY};
+	static const enum reason passing[] = {REASON_OVERLOAD,   REASON_WAF_BUSY,    REASON_MEMORY_WORKER,
+					      REASON_SPOOL_FULL, REASON_SPOOL_SHARE, REASON_DESCRIPTORS};
 
 	for (unsigned i = 0; !v->retry_after_s && i < sizeof passing / sizeof *passing; i++)
 		if (v->reason == passing[i])

@@ -20,6 +20,8 @@ struct tls {
 	SSL *ssl;
 	struct tls_server *server; /* one of these two is set, and held */
 	struct tls_client *client;
+	struct budget *budget; /* charged with `charged` bytes of OpenSSL's; NULL: nobody is */
+	size_t charged;
 	const char *why;
 	char *held;         /* a ticket that waits for the first answer */
 	uint16_t held_n, held_sent;
@@ -42,6 +44,10 @@ struct tls {
 	bool broken;
 	bool renegotiated; /* the peer tried to */
 };
+
+/* memory.c: what all of OpenSSL holds now, and charging a connection with what has come since. */
+size_t tls_memory(void);
+void tls_charge_since(struct tls *t, size_t before);
 
 /* bio.c */
 BIO *tls_bio_new(struct tls *t);

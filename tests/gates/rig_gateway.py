@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -71,9 +72,10 @@ def status_of(pid, key):
 
 
 class Gateway:
-    """`config` holds the sections of portcullis.yaml that the test is about; the others are filled in."""
+    """`config` holds the sections of portcullis.yaml that the test is about; the others are filled in.
+    `descriptors`: each process may have so many."""
 
-    def __init__(self, config="", policies=None, files=None, origin=None, start=True, wait=60, cert=None):
+    def __init__(self, config="", policies=None, files=None, origin=None, start=True, wait=60, cert=None, descriptors=None):
         self.folder = Path(tempfile.mkdtemp(prefix="portcullis-gate."))
         self.folder.chmod(0o755)
         self.https, self.http = free_port(), free_port()
@@ -86,7 +88,7 @@ class Gateway:
             (self.folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
         self.file = self.folder / "portcullis.yaml"
         self.file.write_text(self.complete(config, policies or {}, origin))
-        self.process, self.errors, self.output = None, "", []
+        self.process, self.errors, self.output, self.descriptors = None, "", [], descriptors
         if start:
             self.start(wait)
 
@@ -122,7 +124,7 @@ class Gateway:
         environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")
         self.error_file = open(self.folder / "errors.txt", "ab")
         self.process = subprocess.Popen([PROGRAM, "run", "-c", self.file], stdout=subprocess.PIPE,
-                                        stderr=self.error_file, env=environment)
+                                        stderr=self.error_file, env=environment, preexec_fn=self.descriptors and self.bound)
         ready = threading.Event()
         threading.Thread(target=self.listen, args=(ready,), daemon=True).start()
         end = time.monotonic() + wait
@@ -130,6 +132,9 @@ class Gateway:
             if self.process.poll() is not None:
                 raise AssertionError("the gateway ended with %d before READY:\n%s" % (self.process.returncode, self.stderr()))
             assert time.monotonic() < end, "no READY within %d s:\n%s" % (wait, self.stderr())
+
+    def bound(self):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self.descriptors, self.descriptors))
 
     def listen(self, ready):
         for line in self.process.stdout:

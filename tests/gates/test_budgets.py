@@ -1,14 +1,23 @@
 """What one client may take of what all share: each bound driven over its edge, its answer, reason and metric
 seen, others served beside it, and what was taken given back."""
+import ctypes
+import os
+import socket
+import struct
+import subprocess
+import threading
 import time
 
 import pytest
 
 from rig_client import Client, request
 from rig_gateway import SANITIZED, free_port
+from rig_origin import HANG
 from test_admin import at, parse
 
 JSON = "Content-Type: application/json"
+FORM = "Content-Type: application/x-www-form-urlencoded"
+OFF = {"shop": "policy: shop\nwaf: {mode: off}\n"}
 WAF = {"shop": "policy: shop\nwaf: {mode: enforce, paranoia: 1}\n"}
 
 
@@ -35,6 +44,12 @@ class Bounded:
         while self.count(name, **labels) > most and time.monotonic() < end:
             time.sleep(0.1)
         return self.count(name, **labels) <= most
+
+    def gauge_rises(self, least, name, within=10.0, **labels):
+        end = time.monotonic() + within
+        while self.count(name, **labels) < least and time.monotonic() < end:
+            time.sleep(0.1)
+        return self.count(name, **labels) >= least
 
     def records(self, n, **like):
         """At least so many records with these values."""
@@ -130,3 +145,228 @@ def test_behind_a_trusted_hop_each_client_has_its_own(bounded):
         if ask("2001:db8:1:1::1") == 429:
             break
     assert ask("2001:db8:1:1::2") == 429 and ask("2001:db8:1:2::1") == 200 and ask("198.51.100.1") == 200
+
+
+# ---- Memory and room for content ----
+
+def halves(n, source, length=100000, sent=60000, port=None):
+    """Connections that have sent a part of their content and wait with the rest."""
+    held = []
+    for _ in range(n):
+        c = Client(port, source=source, timeout=5)
+        c.send(request("/", "shop.example.com", FORM, "Content-Length: %d" % length, method="POST") + b"x" * sent)
+        held.append(c)
+    return held
+
+
+def test_a_connection_has_so_much_memory(bounded):
+    g = bounded("client: {memory: 256KiB, head_bytes: 256KiB}", policies=WAF)
+    before = g.count("memory_bytes", state="used")
+    with g.client() as c:
+        c.send(b"GET / HTTP/1.1\r\nHost: a\r\n" + b"".join(b"X-%d: %s\r\n" % (i, b"v" * 4000) for i in range(50)) + b"\r\n")
+        assert c.read().status == 431 and c.closed()
+    with g.client() as c:
+        head = request("/", "shop.example.com", FORM, "Content-Length: 200000", *["X-%d: %s" % (i, "v" * 4000) for i in range(23)], method="POST")
+        try:
+            c.send(head, b"x=" + b"y" * 60000, pause=0.3)
+        except OSError:
+            pass
+        assert c.read().status == 413
+    for status in (431, 413):
+        g.records(1, status=status, reason="memory-connection")
+    assert g.count("budget_refusals_total", budget="connection") >= 2
+    assert g.get().status == 200
+    assert g.gauge_falls(before + 1000, "memory_bytes", state="used")
+
+
+def test_a_worker_has_so_much_memory_and_its_last_tenth_is_for_small_things(bounded):
+    g = bounded("client: {head_bytes: 256KiB, per_address: 2000}\nprocesses: {workers: 1, inspectors: 2, worker_memory: 16MiB}",
+                policies=OFF)
+    canary = g.client()
+    assert canary.get().status == 200
+    before = g.count("memory_bytes", state="used")
+    flood = []
+    try:
+        for i in range(400):
+            if i % 10 == 0:
+                assert canary.get().status == 200, "who was there is served"
+            try:
+                c = g.client(source="127.0.0.3", timeout=3)
+                c.send(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"v" * 70000)
+                flood.append(c)
+            except OSError:
+                pass
+        time.sleep(0.5)
+        assert canary.get().status == 200
+        assert g.count("memory_bytes", state="used") <= 16 << 20
+        refused = sum(g.count("connections_refused_total", cause=cause) for cause in ("memory", "full"))
+        assert refused + g.count("connections_evicted_total") + g.count("budget_refusals_total", budget="worker") > 50
+    finally:
+        for c in flood:
+            c.close()
+    assert g.gauge_falls(before + 50000, "memory_bytes", state="used")
+    assert canary.get().status == 200 and g.get().status == 200
+    canary.close()
+
+
+def test_content_goes_to_a_file_early_where_memory_is_tight(bounded):
+    g = bounded("client: {per_address: 2000}\nprocesses: {workers: 1, inspectors: 2, worker_memory: 32MiB, spool: 1GiB}",
+                policies=WAF)
+    flood = []
+    try:
+        for i in range(4):
+            flood += halves(85, "127.0.1.%d" % (i + 1), length=61000, port=g.http)
+        assert g.gauge_rises(1 << 20, "spool_bytes")
+        assert g.count("memory_bytes", state="used") <= 32 << 20
+        assert g.get().status == 200
+        with g.client() as c:
+            assert c.ask(heavy(50)).status == 200
+    finally:
+        for c in flood:
+            c.close()
+    assert g.gauge_falls(0, "spool_bytes")
+    assert g.count("budget_refusals_total", budget="worker") == 0
+
+
+def test_the_room_for_content_has_an_end_and_one_client_a_share_of_it(bounded):
+    g = bounded("processes: {workers: 1, inspectors: 2, spool: 1MiB}", policies=WAF)
+    held = []
+    try:
+        held += halves(1, "127.0.0.11", length=400000, sent=300000, port=g.http)
+        time.sleep(0.2)
+        assert halves(1, "127.0.0.11", length=400000, sent=300000, port=g.http)[0].read().status == 429
+        for i in (12, 13):
+            held += halves(1, "127.0.0.%d" % i, length=400000, sent=300000, port=g.http)
+        time.sleep(0.2)
+        refused = halves(1, "127.0.0.14", length=400000, sent=300000, port=g.http)[0].read()
+        assert refused.status == 503 and refused.get("retry-after") == "1"
+        assert g.get().status == 200, "who brings no content is served"
+        with g.client() as c:
+            assert c.ask(request("/", "shop.example.com", FORM, method="POST", body=b"x=" + b"y" * 30000)).status == 200
+    finally:
+        for c in held:
+            c.close()
+    g.records(1, status=429, reason="spool-share")
+    g.records(1, status=503, reason="spool-full")
+    assert g.count("budget_refusals_total", budget="spool-share") == 1
+    assert g.count("budget_refusals_total", budget="spool") == 1
+    assert g.gauge_falls(0, "spool_bytes")
+    with g.client(source="127.0.0.14") as c:
+        assert c.ask(request("/", "shop.example.com", FORM, method="POST", body=b"x=" + b"y" * 300000)).status == 200
+
+
+# ---- Descriptors ----
+
+def reset(c):
+    """Not a half-close, behind which an answer is still wanted."""
+    c.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    c.close()
+
+
+def fds(pid):
+    return len(os.listdir("/proc/%d/fd" % pid))
+
+
+def test_clients_leave_descriptors_for_what_their_requests_need(bounded, origin):
+    origin.answers["/hang"] = [HANG]
+    g = bounded("client: {per_address: 1000}", policies=OFF, descriptors=256)
+    assert g.get().status == 200
+    worker = g.role("worker")[0]
+    before, held, idle = fds(worker), [], []
+    try:
+        # Idle ones first: they go when room is needed.
+        idle = [g.client() for _ in range(10)]
+        for _ in range(220):
+            c = g.client(timeout=5)
+            c.send(request("/hang"))
+            held.append(c)
+        time.sleep(0.5)
+        assert fds(worker) <= 256
+        m = g.metrics()
+        closed = at(m, "portcullis_connections_evicted_total") + at(m, "portcullis_connections_refused_total", cause="descriptors")
+        assert closed + at(m, "portcullis_accept_pauses_total") >= 2
+        assert at(m, "portcullis_accept_pauses_total") < 20, "it pauses, it does not spin"
+        assert at(m, "portcullis_budget_refusals_total", budget="descriptors") > 0
+        assert at(m, "portcullis_origin_ejections_total") == 0, "the server is not to blame"
+        g.records(1, status=503, reason="descriptors")
+    finally:
+        for c in held + idle:
+            reset(c)
+    end = time.monotonic() + 5
+    while fds(worker) > before + 2 and time.monotonic() < end:
+        time.sleep(0.1)
+    assert fds(worker) <= before + 2, "given back"
+    assert g.get().status == 200
+
+
+# ---- Addresses and networks ----
+
+def in_a_network_of_its_own(work):
+    """Run it where the loopback answers to all of 2001:db8::/32."""
+    failed = []
+
+    def run():
+        try:
+            if ctypes.CDLL(None, use_errno=True).unshare(0x40000000):
+                pytest.skip("no network namespaces: %s" % os.strerror(ctypes.get_errno()))
+            subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+            if subprocess.run(["ip", "-6", "route", "add", "local", "2001:db8::/32", "dev", "lo"]).returncode:
+                pytest.skip("no IPv6 here")
+            work()
+        except BaseException as fault:
+            failed.append(fault)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+
+
+def test_an_ipv6_network_has_so_many_connections(bounded):
+    def work():
+        port = free_port()
+        g = bounded("listeners: [{address: '[::]:%d', serve: http}]\nclient: {per_address: 4, per_network: 10}" % port,
+                    policies={"shop": "policy: shop\nwaf: {mode: off}\nrules:\n  - {id: no, when: 'path under \"/\"', do: block 404}\n"})
+
+        def come(source):
+            s = socket.socket(socket.AF_INET6)
+            s.settimeout(3)
+            s.setsockopt(socket.IPPROTO_IPV6, 78, 1)  # IPV6_FREEBIND: the route is not an address
+            s.bind((source, 0))
+            s.connect(("::1", port))
+            try:
+                s.sendall(request("/"))
+                return s, s.recv(1000).startswith(b"HTTP/1.1 404")
+            except OSError:
+                return s, False
+
+        seen = [come("2001:db8:1:1::%x" % (i + 1)) for i in range(6)]
+        assert [ok for _, ok in seen] == [True] * 4 + [False] * 2, "a /64 is one address"
+        seen += [come("2001:db8:1:%x::1" % (i + 2)) for i in range(10)]
+        assert [ok for _, ok in seen[6:]] == [True] * 6 + [False] * 4, "a /48 is one network"
+        other = come("2001:db8:2:1::1")
+        assert other[1], "its neighbour is served"
+        m = g.metrics()
+        assert at(m, "portcullis_connections_refused_total", cause="address") == 2
+        assert at(m, "portcullis_connections_refused_total", cause="network") == 4
+        for s, _ in seen:
+            s.close()
+        time.sleep(0.3)
+        assert come("2001:db8:1:99::1")[1], "given back"
+
+    in_a_network_of_its_own(work)
+
+
+def test_near_the_end_the_longest_idle_makes_room(bounded):
+    g = bounded("client: {connections: 40, per_address: 1000}", policies=OFF)
+    idle = [g.client() for _ in range(36)]
+    for c in idle:
+        assert c.get().status == 200
+    late = [g.client() for _ in range(10)]
+    for c in late:
+        assert c.get().status == 200
+    assert idle[0].closed() and idle[9].closed() and idle[10].get().status == 200
+    assert g.count("connections_evicted_total") == 10
+    for c in idle + late:
+        c.close()

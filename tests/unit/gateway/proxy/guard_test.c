@@ -195,6 +195,7 @@ static void a_reserve_of_descriptors_and_memory_is_not_for_clients(void **state)
 	assert_int_equal(guard_refuses(proxy, proxy->descriptors - 1, &a), METRICS);
 	assert_int_equal(guard_refuses(proxy, proxy->descriptors, &a), METRIC_REFUSED_DESCRIPTORS);
 	proxy->memory.limit = 100000;
+	proxy->memory.reserve = 10000;
 	proxy->memory.used = 90000;
 	assert_int_equal(asked("192.0.2.1"), METRICS);
 	proxy->memory.used = 90001;
