@@ -115,6 +115,7 @@ struct config_processes {
 	int64_t uids;            /* 58100: first of the uids that roles run as when started as root */
 	int64_t drain_ms;        /* 30s from SIGTERM to the end */
 	int64_t worker_memory;   /* 1GiB */
+	int64_t lag_ms;          /* 100ms a worker may be late; 0: any */
 	int64_t spool;           /* 256MiB of held bodies per worker */
 };
 

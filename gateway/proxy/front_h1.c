@@ -11,6 +11,7 @@
 #include "gateway/proxy/front_parts.h"
 #include "gateway/proxy/generation.h"
 #include "gateway/proxy/quarantine.h"
+#include "gateway/proxy/shed.h"
 
 enum {
 	READ_HEAD = 4096,
@@ -45,8 +46,10 @@ void front_shut(struct front *f, bool cut)
 
 	if (f->phase == FRONT_CLOSED)
 		return;
-	if (f->phase == FRONT_HANDSHAKING)
+	if (f->phase == FRONT_HANDSHAKING) {
 		metric_count(METRIC_TLS_FAILED);
+		shed_handshake_ended(p, f->handshake_us);
+	}
 	f->phase = FRONT_CLOSED;
 	f->x = NULL;
 	timer_stop(&f->timer);
@@ -284,8 +287,13 @@ static void answer_plain_http(struct front *f)
 
 static bool handshake(struct front *f)
 {
-	switch (tls_handshake(f->sock.tls)) {
+	int64_t began = loop_clock_us();
+	enum tls_state state = tls_handshake(f->sock.tls);
+
+	f->handshake_us += loop_clock_us() - began;
+	switch (state) {
 	case TLS_DONE:
+		shed_handshake_ended(f->proxy, f->handshake_us);
 		metric_count(tls_resumed(f->sock.tls) ? METRIC_TLS_RESUMED : METRIC_TLS_FULL);
 		metric_span(SPAN_HANDSHAKE, loop_us(f->proxy->loop) - f->came_us);
 		f->phase = FRONT_IDLE;
@@ -426,6 +434,8 @@ bool front_open(struct proxy *p, const struct proxy_listener *listener, int fd, 
 	list_push_last(&p->fronts, &f->link);
 	if (f->phase == FRONT_IDLE)
 		list_push_last(&p->idle, &f->idle);
+	else
+		shed_handshake_began(p);
 	timer_start(p->loop, &f->timer,
 		    f->phase == FRONT_HANDSHAKING ? p->config->client.handshake_ms : p->config->client.head_ms);
 	return true;

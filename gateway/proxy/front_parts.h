@@ -38,7 +38,7 @@ struct front {
 	uint8_t phase; /* enum front_phase */
 	bool keep, broken;
 	bool out_chunked, body_over, skipped_line;
-	int64_t came_us;
+	int64_t came_us, handshake_us; /* the time we took for its handshake */
 	bool spoken; /* the client has sent its first byte */
 	uint32_t requests, drained;
 	uint64_t print; /* of the request in progress: quarantine.h */

@@ -1,6 +1,7 @@
 /* front_request.c -- HTTP/1.1 from clients: heads and content of requests. */
 #include "gateway/proxy/front_parts.h"
 #include "gateway/proxy/quarantine.h"
+#include "gateway/proxy/shed.h"
 
 /* ---- Heads ---- */
 
@@ -101,7 +102,10 @@ static void start_request(struct front *f, struct slice head)
 	h1_chunks_init(&f->chunks);
 	if (f->body_over)
 		x->body_ended = true;
-	exchange_start(x, f->serve == CONFIG_REDIRECT);
+	if (shed_request(f->proxy, f->sock.tls || f->requests > 1 ? SHED_REQUEST : SHED_CONNECTION))
+		exchange_refuse(x, REASON_OVERLOAD, 0, "the worker is late");
+	else
+		exchange_start(x, f->serve == CONFIG_REDIRECT);
 }
 
 bool front_parse_head(struct front *f)

@@ -13,6 +13,7 @@
 #include "gateway/proxy/front_h1.h"
 #include "gateway/proxy/generation.h"
 #include "gateway/proxy/guard.h"
+#include "gateway/proxy/shed.h"
 #include "gateway/proxy/upstream.h"
 
 enum {
@@ -109,6 +110,9 @@ static void take(struct proxy_listener *listener, int fd, const struct sockaddr_
 
 	metric_count(METRIC_ACCEPTED);
 	cause = addr_from_sockaddr(from, &peer, &port) ? guard_refuses(p, fd, &peer) : METRIC_REFUSED_ADDRESS;
+	/* A handshake is what costs; who speaks plain HTTP is told. */
+	if (cause == METRICS && listener->serve == CONFIG_HTTPS && shed_handshake(p))
+		cause = METRIC_REFUSED_OVERLOAD;
 	if (cause != METRICS) {
 		refuse(fd, cause);
 		return;

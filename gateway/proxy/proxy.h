@@ -63,6 +63,14 @@ struct proxy_plan {
 	const struct filter *const *filters;
 };
 
+/* Whether new work is refused: shed.h. */
+struct shed {
+	bool late;
+	int64_t other_since_us; /* it has been the other way; 0: it is not */
+	uint32_t owed[2];
+	int64_t handshakes, cost_us; /* in hand, and what one takes */
+};
+
 struct generation; /* generation.h: what one reading of the configuration made */
 
 struct proxy {
@@ -79,6 +87,7 @@ struct proxy {
 	struct list idle;           /* those between two requests, longest idle first */
 	unsigned fronts_n, fronts_max;
 	int descriptors;            /* that clients may have */
+	struct shed shed;
 	struct timer accept_again;  /* after descriptors ran out */
 	bool draining, accept_paused;
 	void (*drained)(struct proxy *p);

@@ -31,7 +31,7 @@ def free_port():
 def make_certificate(folder, name="cert", names=("shop.example.com", "*.example.com"), kind="ec", ca=None, days=30):
     """A self-signed certificate, or one of `ca` (a pair as returned).  (certificate, key)."""
     cert, key = Path(folder) / (name + ".pem"), Path(folder) / (name + ".key")
-    made = {"ec": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "rsa": ["rsa:2048"]}[kind]
+    made = {"ec": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "rsa": ["rsa:2048"], "rsa4096": ["rsa:4096"]}[kind]
     sans = ",".join(("IP:" if re.fullmatch(r"[\d.]+", n) else "DNS:") + n for n in names)
     command = ["openssl", "req", "-x509", "-newkey", *made, "-nodes", "-days", str(days), "-subj", "/CN=" + names[0],
                "-addext", "subjectAltName=" + sans, "-keyout", key, "-out", cert]

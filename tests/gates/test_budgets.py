@@ -1,8 +1,11 @@
 """What one client may take of what all share: each bound driven over its edge, its answer, reason and metric
 seen, others served beside it, and what was taken given back."""
+import collections
 import ctypes
 import os
+import selectors
 import socket
+import ssl
 import struct
 import subprocess
 import threading
@@ -10,9 +13,9 @@ import time
 
 import pytest
 
-from rig_client import Client, request
-from rig_gateway import SANITIZED, free_port
-from rig_origin import HANG
+from rig_client import Client, Closed, request, trusting
+from rig_gateway import SANITIZED, free_port, make_certificate
+from rig_origin import HANG, page
 from test_admin import at, parse
 
 JSON = "Content-Type: application/json"
@@ -370,3 +373,135 @@ def test_near_the_end_the_longest_idle_makes_room(bounded):
     assert g.count("connections_evicted_total") == 10
     for c in idle + late:
         c.close()
+
+
+# ---- More to do than can be done ----
+
+def client_hello():
+    """What a TLS client says first: enough to make a server sign."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    try:
+        trusting().wrap_bio(incoming, outgoing, server_hostname="shop.example.com").do_handshake()
+    except ssl.SSLWantReadError:
+        return outgoing.read()
+
+
+def crowd(port, n, enough, message):
+    """So many clients, of which each comes again as soon as it hears anything: how often nothing (b""), and how often
+    what begins so."""
+    heard, ready = collections.Counter(), selectors.DefaultSelector()
+
+    def come():
+        s = socket.socket()
+        s.setblocking(False)
+        s.connect_ex(("127.0.0.1", port))
+        ready.register(s, selectors.EVENT_WRITE)
+
+    for _ in range(n):
+        come()
+    while not enough(heard):
+        for key, _ in ready.select(0.1):
+            piece = b""
+            try:
+                if key.events & selectors.EVENT_WRITE:
+                    key.fileobj.sendall(message)
+                    ready.modify(key.fileobj, selectors.EVENT_READ)
+                    continue
+                piece = key.fileobj.recv(4096)
+            except OSError:
+                pass
+            heard[piece[:12]] += 1
+            assert not piece.startswith(b"HTTP/1.1 503") or b"\r\nretry-after: 1\r\n" in piece
+            ready.unregister(key.fileobj)
+            key.fileobj.close()
+            come()
+    for key in list(ready.get_map().values()):
+        key.fileobj.close()
+    return heard
+
+
+# Some hundred expressions over one long field: milliseconds for each request.
+COSTLY = {"shop": "policy: shop\nwaf: {mode: off}\nrules:\n" + "".join(
+    "  - {id: r%d, when: 'header.x matches r\"(ab|cd){3}e+%d\"', do: block 404}\n" % (i, i) for i in range(100))}
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_late_refuses_requests_and_ends_what_it_has_begun(bounded, origin):
+    g = bounded("client: {per_address: 5000}\nprocesses: {workers: 1, inspectors: 2, lag: 20ms}", policies=COSTLY)
+    origin.answers["/slow"] = [2.0, page(b"at last")]
+    begun = g.client(timeout=30)
+    begun.send(request("/slow"))
+    end = time.monotonic() + 20
+    heard = crowd(g.http, 60, lambda h: h[b"HTTP/1.1 503"] > 20 and h[b"HTTP/1.1 200"] > 20 or time.monotonic() > end,
+                  request("/", "shop.example.com", "Connection: close", *["X: " + "abcd" * 1900] * 4))
+    assert begun.read().text == "at last", "what has begun goes on"
+    assert heard[b"HTTP/1.1 503"] > 20 and heard[b"HTTP/1.1 200"] > 20, heard
+    g.records(20, status=503, reason="overload", why="the worker is late")
+    assert g.count("refusals_total", reason="overload") >= 20
+    recovers(g)
+    begun.close()
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_late_refuses_handshakes_and_serves_who_is_there(bounded, folder):
+    """Three hundred clients ask for signatures of some milliseconds each, as fast as they get them."""
+    g = bounded("client: {per_address: 5000}\nprocesses: {workers: 1, inspectors: 2, lag: 50ms}", policies=OFF,
+                cert=make_certificate(folder, kind="rsa4096"))
+    waits, end = [], time.monotonic() + 8
+
+    def ask():
+        with g.client() as c:
+            while time.monotonic() < end:
+                began = time.monotonic()
+                assert c.get().status in (200, 503)
+                waits.append(time.monotonic() - began)
+                time.sleep(0.05)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    heard = crowd(g.https, 300, lambda h: not asking.is_alive(), client_hello())
+    assert heard[b""] > 20 and sum(n for what, n in heard.items() if what) > 20, heard
+    assert g.count("connections_refused_total", cause="overload") > 20
+    assert len(waits) > 5 and sorted(waits)[len(waits) // 2] < 1, waits
+    assert g.count("role_restarts_total", role="worker") == 0
+    recovers(g)
+
+
+def recovers(g, within=5):
+    end = time.monotonic() + within
+    while True:
+        try:
+            if g.get().status == 200 and g.get(tls=True).status == 200:
+                return
+        except (Closed, OSError):
+            pass
+        assert time.monotonic() < end
+
+
+def test_a_queue_of_inspections_that_stands_is_not_made_longer(bounded):
+    g = bounded("waf: {queue: 400ms, run: 5s}\nprocesses: {workers: 1, inspectors: 2}", policies=WAF)
+    assert g.get().status == 200
+    statuses, waits, end = [], [], time.monotonic() + (6 if SANITIZED else 3)
+
+    def flood(source):
+        while time.monotonic() < end:
+            with g.client(source=source, timeout=20) as c:
+                began = time.monotonic()
+                answer = c.ask(heavy(150))
+                statuses.append((answer.status, answer.get("retry-after")))
+                if answer.status == 503:
+                    waits.append(time.monotonic() - began)
+
+    threads = [threading.Thread(target=flood, args=("127.0.2.%d" % (i + 1),)) for i in range(24)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert set(statuses) == {(200, None), (503, "1")}, set(statuses)
+    g.records(1, status=503, reason="waf-busy")
+    assert g.count("waf_inspections_total", result="busy") > 0
+    assert sorted(waits)[len(waits) // 2] < 0.2, "at once"
+    began = time.monotonic()
+    while g.get().status != 200:
+        time.sleep(0.05)
+    assert time.monotonic() - began < 5
