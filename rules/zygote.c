@@ -86,6 +86,7 @@ static void clear_cell(struct waf_cell *cell)
 {
 	atomic_store(&cell->token, 0);
 	atomic_store(&cell->jobs, 0);
+	atomic_store(&cell->grown, 0);
 }
 
 static void give_birth(struct zygote *z, unsigned number)
@@ -156,11 +157,12 @@ static void bury(struct zygote *z, unsigned number, int status, const struct rus
 	struct waf_cell *cell = &z->engine->shared->cells[number];
 	struct waf_tally *t = &z->engine->shared->tally;
 	uint64_t token = atomic_load(&cell->token), jobs = atomic_load(&cell->jobs);
-	bool peace = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	bool grown = WIFEXITED(status) && WEXITSTATUS(status) == INSPECTOR_GROWN;
+	bool peace = grown || (WIFEXITED(status) && WEXITSTATUS(status) == INSPECTOR_DONE);
 
 	if (token)
 		answer_lost(z->engine, cell, cpu_of(used) - atomic_load(&cell->cpu_began_us));
-	atomic_fetch_add(c->killed ? &t->killed : peace ? &t->recycled : &t->died, 1);
+	atomic_fetch_add(c->killed ? &t->killed : grown ? &t->grown : peace ? &t->recycled : &t->died, 1);
 	if (!peace && !c->killed)
 		log_warn("inspector %u (pid %d) ended by %s %d after %llu jobs%s", number, (int)c->pid,
 			 WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
@@ -230,6 +232,7 @@ static int watch_all(struct zygote *z)
 	int64_t now = clock_us(CLOCK_MONOTONIC);
 	int wait_ms = IDLE_MS;
 	unsigned alive = 0;
+	uint64_t bytes = 0;
 
 	for (unsigned i = 0; i < z->engine->inspectors; i++) {
 		struct child *c = &z->children[i];
@@ -243,8 +246,10 @@ static int watch_all(struct zygote *z)
 				wait_ms = BUSY_MS;
 		}
 		alive += c->pid != 0;
+		bytes += atomic_load(&z->engine->shared->cells[i].grown);
 	}
 	atomic_store(&z->engine->shared->tally.alive, alive);
+	atomic_store(&z->engine->shared->tally.bytes, bytes);
 	return wait_ms;
 }
 

@@ -106,7 +106,8 @@ struct config_waf {
 	int64_t arguments;       /* 1000 arguments or leaves */
 	int64_t json_depth;      /* 64 */
 	int64_t parts;           /* 128 of a multipart body */
-	int64_t recycle_jobs;    /* 20000: an inspector is replaced after so many */
+	int64_t recycle_jobs;    /* 20000: an inspector is replaced after so many ... */
+	int64_t recycle_memory;  /* ... or when it has grown by 128MiB */
 };
 
 struct config_processes {

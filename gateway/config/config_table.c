@@ -161,7 +161,9 @@ static const struct setting waf_table[] = {
 	{INT("arguments", config_waf, arguments, "1000", 1, 100000, "Arguments or JSON leaves; 413 beyond.")},
 	{INT("json_depth", config_waf, json_depth, "64", 1, 1000, "Levels of a JSON body; 413 beyond.")},
 	{INT("parts", config_waf, parts, "128", 1, 10000, "Parts of a multipart body; 413 beyond.")},
-	{INT("recycle_jobs", config_waf, recycle_jobs, "20000", 1, 100000000, "Inspections after which an inspector is replaced.")},
+	{INT("recycle_jobs", config_waf, recycle_jobs, "20000", 1, 100000000, "Inspections after which an inspector is replaced ...")},
+	{SIZE("recycle_memory", config_waf, recycle_memory, "128MiB", 4 * MIB, 64 * GIB,
+	      "... or what it may hold beyond what it began with, when all that is free is given back.")},
 	{0},
 };
 

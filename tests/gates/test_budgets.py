@@ -14,7 +14,7 @@ import time
 import pytest
 
 from rig_client import Client, Closed, request, trusting
-from rig_gateway import SANITIZED, free_port, make_certificate
+from rig_gateway import SANITIZED, free_port, make_certificate, processes_under, status_of
 from rig_origin import HANG, page
 from test_admin import at, parse
 
@@ -505,3 +505,56 @@ def test_a_queue_of_inspections_that_stands_is_not_made_longer(bounded):
     while g.get().status != 200:
         time.sleep(0.05)
     assert time.monotonic() - began < 5
+
+
+# ---- Inspectors that grow ----
+
+def inspectors(g):
+    return {pid for z in g.role("portcullis-inspector") for pid in processes_under(z)}
+
+
+@pytest.mark.slow
+def test_a_peak_of_an_inspector_that_is_over_is_given_back(bounded):
+    g = bounded("waf: {recycle_memory: 16MiB, run: 60s}\nprocesses: {workers: 1, inspectors: 1}", policies=WAF)
+    assert g.get().status == 200
+    before = inspectors(g)
+    pid = min(before)
+    rest = int(status_of(pid, "VmRSS")[0])
+    with g.client(timeout=60) as c:
+        assert c.ask(request("/", "shop.example.com", FORM, method="POST", body=b"&".join(
+            b"k%d=%s" % (i, b"harmless+words+and+" * 1500) for i in range(30)))).status == 200
+    peak = int(status_of(pid, "VmHWM")[0])
+    assert peak > rest + (10 << 10), "%d KiB at rest, %d at its peak" % (rest, peak)
+    end = time.monotonic() + 5
+    while int(status_of(pid, "VmRSS")[0]) > rest + (peak - rest) // 2:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    with g.client() as c:
+        for _ in range(70):
+            assert c.get("/page").status == 200
+    assert inspectors(g) == before and g.count("inspectors_ended_total", cause="grown") == 0
+
+
+@pytest.mark.slow
+def test_an_inspector_that_has_grown_and_does_not_shrink_is_replaced(bounded, origin):
+    """Transactions that wait for an answer are memory in use."""
+    origin.answers["/hang"] = [HANG]
+    g = bounded("waf: {recycle_memory: 4MiB, run: 5s, queue: 30s, client_cpu: 0s}\nprocesses: {workers: 1, inspectors: 1}\nclient: {per_address: 1000}",
+                policies={"shop": "policy: shop\nwaf: {mode: enforce, responses: {mode: enforce}}\n"})
+    assert g.get().status == 200
+    before, held = inspectors(g), []
+    try:
+        for _ in range(100):
+            c = g.client(timeout=20)
+            c.send(request("/hang", "shop.example.com", "X: " + "word " * 1500))
+            held.append(c)
+            time.sleep(0.01)
+        end = time.monotonic() + 20
+        while g.count("inspectors_ended_total", cause="grown") < 1 and time.monotonic() < end:
+            time.sleep(0.1)
+        assert g.count("inspectors_ended_total", cause="grown") >= 1 and inspectors(g) != before
+        assert g.get().status == 200
+        assert g.count("waf_inspections_total", result="lost") == 0, "between two inspections"
+    finally:
+        for c in held:
+            reset(c)

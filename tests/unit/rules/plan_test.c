@@ -11,7 +11,7 @@ static void a_plan_comes_out_as_it_went_in(void **state)
 	unsigned line;
 
 	(void)state;
-	plan = (struct plan){.rulesets_n = 2, .recycle_jobs = 500};
+	plan = (struct plan){.rulesets_n = 2, .recycle_jobs = 500, .recycle_bytes = 5000000000};
 	plan.rulesets[0] = (struct plan_ruleset){.name = SLICE("crs"), .path = SLICE("/usr/share/some where"),
 						 .setup = SLICE("/etc/setup.conf"), .before = {SLICE("/a.conf"), SLICE("/b.conf")},
 						 .before_n = 2, .arguments = 10, .json_depth = 20, .parts = 30, .body_max = 40};
@@ -20,6 +20,7 @@ static void a_plan_comes_out_as_it_went_in(void **state)
 	assert_true(plan_unpack(buf_slice(&out), &back, &line, &why));
 	assert_int_equal(back.rulesets_n, 2);
 	assert_int_equal(back.recycle_jobs, 500);
+	assert_int_equal(back.recycle_bytes, 5000000000);
 	assert_true(slice_is(back.rulesets[0].path, "/usr/share/some where") && slice_is(back.rulesets[0].name, "crs"));
 	assert_true(slice_is(back.rulesets[0].before[1], "/b.conf") && slice_is(back.rulesets[0].setup, "/etc/setup.conf"));
 	assert_int_equal(back.rulesets[0].before_n, 2);
@@ -66,6 +67,7 @@ static void mistakes_are_named_by_line(void **state)
 		{"ruleset\tcrs\npath\t/a\nparts\t1000001\n", 3, "not a number in its bounds"},
 		{"ruleset\tcrs\npath\t/a\nbody_max\t99999999999\n", 3, "not a number in its bounds"},
 		{"recycle_jobs\tmany\n", 1, "not a number in its bounds"},
+		{"recycle_bytes\t-1\n", 1, "not a number in its bounds"},
 	};
 
 	(void)state;
