@@ -172,5 +172,9 @@ struct slice policy_name(const struct policy *p)
 
 bool policy_inspects(const struct policy *p)
 {
-	return p->waf.mode != POLICY_OFF;
+	bool inspects = p->waf.level.mode != POLICY_OFF;
+
+	for (uint32_t i = 0; i < p->waf.at_n; i++)
+		inspects |= p->waf.at[i].level.mode != POLICY_OFF;
+	return inspects;
 }

@@ -128,6 +128,7 @@ struct exclusion_text {
 };
 
 struct responses_text {
+	const struct yaml_node *given; /* in an entry of `at`: NULL when it is not said there */
 	const struct yaml_node *mode;
 	bool body;
 	struct setting_list types; /* struct slice */
@@ -135,15 +136,26 @@ struct responses_text {
 	int beyond;
 };
 
+struct threshold_text {
+	int64_t request, response; /* in an entry of `at`: 0 when it is not said there */
+};
+
+struct at_text {
+	struct entry_text entry;
+	const struct yaml_node *mode;
+	int64_t paranoia, detection_paranoia; /* 0: not said */
+	struct threshold_text threshold;
+	struct responses_text responses;
+};
+
 struct waf_text {
 	const struct yaml_node *ruleset;
 	const struct yaml_node *mode, *on_failure;
 	int64_t paranoia, detection_paranoia;
-	struct {
-		int64_t request, response;
-	} threshold;
+	struct threshold_text threshold;
 	struct responses_text responses;
 	bool locked;
+	struct setting_list at;      /* struct at_text */
 	struct setting_list exclude; /* struct exclusion_text */
 };
 
@@ -204,6 +216,11 @@ bool bodies_compile(struct compile *c, const struct file_text *t);
 /* Media types in lower case, as one comma-separated list; the finding is at `at`. */
 bool media_types_read(struct compile *c, const struct setting_list *types, struct place at, struct slice *out);
 bool waf_compile(struct compile *c, const struct file_text *t);
+/* `at`: when the rest of waf is compiled. */
+bool waf_at_compile(struct compile *c, const struct file_text *t);
+/* `requests` is the mode of what is answered; `at` the place for findings. */
+bool responses_compile(struct compile *c, const struct responses_text *r, struct place at, enum policy_mode requests,
+		       struct policy_responses *out);
 bool tests_check(struct compile *c, const struct file_text *t);
 /* "block 429" or "redirect 302". */
 bool deed_read(struct compile *c, const struct yaml_node *node, enum does *does, uint16_t *status, struct slice *label);

@@ -186,13 +186,14 @@ static const struct setting exclusion_settings[] = {
 static const struct setting an_exclusion = {.key = "exclusion", .kind = SETTING_STRUCT, .table = exclusion_settings,
 					    .size = sizeof(struct exclusion_text)};
 
-static const struct setting threshold_settings[] = {
-	{.key = "request", .kind = SETTING_INT, .at = offsetof(struct waf_text, threshold.request) - offsetof(struct waf_text, threshold),
-	 .fallback = "5", .least = 1, .most = 10000, .doc = "anomaly score that blocks a request"},
-	{.key = "response", .kind = SETTING_INT, .at = offsetof(struct waf_text, threshold.response) - offsetof(struct waf_text, threshold),
-	 .fallback = "4", .least = 1, .most = 10000, .doc = "anomaly score that blocks a response"},
-	{.key = NULL},
-};
+#define THRESHOLDS(of_request, of_response)                                                                    \
+	{.key = "request", .kind = SETTING_INT, .at = offsetof(struct threshold_text, request), .fallback = of_request, \
+	 .least = 1, .most = 10000, .doc = "anomaly score that blocks a request"},                             \
+	{.key = "response", .kind = SETTING_INT, .at = offsetof(struct threshold_text, response), .fallback = of_response, \
+	 .least = 1, .most = 10000, .doc = "anomaly score that blocks a response"}
+
+static const struct setting threshold_settings[] = {THRESHOLDS("5", "4"), {.key = NULL}};
+static const struct setting at_threshold_settings[] = {THRESHOLDS(NULL, NULL), {.key = NULL}};
 
 static const char *const beyond_words[] = {"pass", "block", NULL};
 
@@ -210,6 +211,30 @@ static const struct setting responses_settings[] = {
 	{.key = NULL},
 };
 
+/* Whether an entry says something about answers at all makes a difference. */
+static bool read_at_responses(struct setting_reader *r, const struct yaml_node *node, void *out)
+{
+	((struct responses_text *)out)->given = node;
+	return setting_read(r, responses_settings, node, out);
+}
+
+static const struct setting at_settings[] = {
+	ENTRY(struct at_text, false),
+	SCALAR("on_failure", struct at_text, entry.on_failure, "skip", "^skip$", "an unknown `when` changes nothing"),
+	NODE("mode", struct at_text, mode, "enforce, detect or off", MODE_PATTERN, "as waf.mode, if absent"),
+	{.key = "paranoia", .kind = SETTING_INT, .at = offsetof(struct at_text, paranoia), .least = 1, .most = 4,
+	 .doc = "as waf.paranoia, if absent"},
+	{.key = "detection_paranoia", .kind = SETTING_INT, .at = offsetof(struct at_text, detection_paranoia), .least = 1, .most = 4,
+	 .doc = "the higher of waf.detection_paranoia and `paranoia`, if absent"},
+	{.key = "threshold", .kind = SETTING_STRUCT, .at = offsetof(struct at_text, threshold), .table = at_threshold_settings,
+	 .size = sizeof(struct threshold_text), .doc = "what of it is absent is as in waf.threshold"},
+	{.key = "responses", .kind = SETTING_CUSTOM, .at = offsetof(struct at_text, responses), .parse = read_at_responses,
+	 .table = responses_settings, .size = sizeof(struct responses_text), .syntax = "mapping",
+	 .doc = "instead of waf.responses, all of it; as there, if absent"},
+	{.key = NULL},
+};
+static const struct setting an_at = {.key = "at", .kind = SETTING_STRUCT, .table = at_settings, .size = sizeof(struct at_text)};
+
 const struct setting waf_settings[] = {
 	SCALAR("ruleset", struct waf_text, ruleset, "name of `rulesets`", "^[a-z0-9-]{1,40}$", "crs, if absent"),
 	NODE("mode", struct waf_text, mode, "enforce, detect or off", MODE_PATTERN, "detect: judged and recorded, not enforced"),
@@ -218,14 +243,15 @@ const struct setting waf_settings[] = {
 	{.key = "detection_paranoia", .kind = SETTING_INT, .at = offsetof(struct waf_text, detection_paranoia), .least = 1,
 	 .most = 4, .doc = "level up to which rules are recorded; as paranoia, if absent"},
 	{.key = "threshold", .kind = SETTING_STRUCT, .at = offsetof(struct waf_text, threshold), .table = threshold_settings,
-	 .size = 2 * sizeof(int64_t), .doc = "anomaly scores that block"},
+	 .size = sizeof(struct threshold_text), .doc = "anomaly scores that block"},
 	SCALAR("on_failure", struct waf_text, on_failure, "block or pass", "^(block|pass)$", "the inspector is late or lost; block, if absent"),
 	{.key = "responses", .kind = SETTING_STRUCT, .at = offsetof(struct waf_text, responses), .table = responses_settings,
 	 .size = sizeof(struct responses_text), .doc = "inspection of answers; off, if absent"},
+	{.key = "at", .kind = SETTING_LIST, .at = offsetof(struct waf_text, at), .each = &an_at, .most = 256,
+	 .doc = "other settings for some requests; the first that matches applies"},
 	{.key = "exclude", .kind = SETTING_LIST, .at = offsetof(struct waf_text, exclude), .each = &an_exclusion, .most = 256,
 	 .doc = "rules, or targets of rules, that are not asked"},
 	{.key = "locked", .kind = SETTING_BOOL, .at = offsetof(struct waf_text, locked), .doc = "nothing may be exempt from it"},
-	LATER("at", "other settings for some requests"),
 	LATER("candidate", "another rule set beside this one"),
 	{.key = NULL},
 };

@@ -71,7 +71,7 @@ struct policy *policy_compile(struct arena *a, const struct policy_source *from,
 bool policy_wake(const struct policy *p);
 void policy_sleep(const struct policy *p);
 struct slice policy_name(const struct policy *p);
-/* Its waf is not off: requests need inspectors. */
+/* Its waf is not off, at least for some requests: they need inspectors. */
 bool policy_inspects(const struct policy *p);
 /* For `portcullis schema` and the reference. */
 void policy_schema(FILE *out);
@@ -199,6 +199,8 @@ struct policy_waf {
 	unsigned threshold_request, threshold_response;
 	bool lost_pass;        /* on_failure: pass */
 	struct policy_responses responses;
+	bool by_at;            /* an entry of `waf.at` applies */
+	struct policy_entry at_entry;
 	enum policy_inspect inspect;
 	uint64_t body_max;     /* bytes; beyond is 413 */
 	struct slice body_types; /* comma-separated media types allowed; empty: any */

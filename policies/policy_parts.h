@@ -219,13 +219,24 @@ struct exclusion {
 	struct policy_exclusion out, wide; /* wide: ARGS too */
 };
 
-struct waf {
+/* How closely is looked. */
+struct waf_level {
 	enum policy_mode mode;
-	struct slice ruleset;
 	unsigned paranoia, detection_paranoia, threshold_request, threshold_response;
-	bool lost_pass;
 	struct policy_responses responses;
-	uint32_t exclusions_n;
+};
+
+struct waf_at {
+	struct entry entry;
+	struct waf_level level; /* whole: what the entry does not say is the policy's */
+};
+
+struct waf {
+	struct slice ruleset;
+	bool lost_pass;
+	struct waf_level level;
+	uint32_t at_n, exclusions_n;
+	const struct waf_at *at; /* the first that matches applies instead */
 	const struct exclusion *exclusions;
 };
 

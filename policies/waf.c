@@ -3,20 +3,27 @@
 
 /* ---- Exclusions ---- */
 
-/* The engine can find form values in this request's content: whatever says so in its type. */
+/* Form values may be found in content of this type: where it says so, and in texts, which are read as forms, too. */
+static bool names_form(struct slice type)
+{
+	static const struct slice words[] = {{"form", 4},	{"multi", 5}, {"text", 4},    {"graphql", 7},
+					     {"ndjson", 6}, {"jsonl", 5}, {"json-seq", 8}};
+
+	for (; type.len; type = slice_after(type, 1))
+		for (unsigned i = 0; i < sizeof words / sizeof *words; i++)
+			if (type.len >= words[i].len && slice_ieq(slice_first(type, words[i].len), words[i]))
+				return true;
+	return false;
+}
+
 static bool form_possible(const struct policy_facts *f)
 {
 	uint32_t i = 0;
 	const struct field *field;
 
-	while (f->fields && (field = fields_next(f->fields, SLICE("content-type"), &i))) {
-		struct slice rest = field->value;
-
-		for (; rest.len >= 4; rest = slice_after(rest, 1))
-			if (slice_ieq(slice_first(rest, 4), SLICE("form")) ||
-			    (rest.len >= 5 && slice_ieq(slice_first(rest, 5), SLICE("multi"))))
-				return true;
-	}
+	while (f->fields && (field = fields_next(f->fields, SLICE("content-type"), &i)))
+		if (names_form(field->value))
+			return true;
 	return false;
 }
 
@@ -85,26 +92,42 @@ static void plan_body(struct policy_run *run, struct policy_waf *out)
 	}
 }
 
-bool policy_waf_plan(struct policy_run *run, uint64_t default_body_max, struct policy_waf *out)
+/* The unknown changes nothing. */
+static const struct waf_at *find_at(struct policy_run *run)
 {
 	const struct waf *w = &run->policy->waf;
 
+	for (uint32_t i = 0; i < w->at_n; i++)
+		if (entry_ask(run, &w->at[i].entry) == TRI_YES)
+			return &w->at[i];
+	return NULL;
+}
+
+bool policy_waf_plan(struct policy_run *run, uint64_t default_body_max, struct policy_waf *out)
+{
+	const struct waf *w = &run->policy->waf;
+	const struct waf_at *at = find_at(run);
+	const struct waf_level *level = at ? &at->level : &w->level;
+
 	*out = (struct policy_waf){
-		.mode = run->exempt_waf && w->mode == POLICY_ENFORCE ? POLICY_DETECT : w->mode,
+		.mode = run->exempt_waf && level->mode == POLICY_ENFORCE ? POLICY_DETECT : level->mode,
 		.ruleset = w->ruleset,
-		.paranoia = w->paranoia,
-		.detection_paranoia = w->detection_paranoia,
-		.threshold_request = w->threshold_request,
-		.threshold_response = w->threshold_response,
+		.paranoia = level->paranoia,
+		.detection_paranoia = level->detection_paranoia,
+		.threshold_request = level->threshold_request,
+		.threshold_response = level->threshold_response,
 		.lost_pass = w->lost_pass,
-		.responses = w->responses,
+		.responses = level->responses,
+		.by_at = at,
 		.inspect = POLICY_INSPECT_FULL,
 		.body_max = default_body_max,
 	};
+	if (at)
+		out->at_entry = at->entry.by;
 	if (run->exempt_waf && out->responses.mode == POLICY_ENFORCE)
 		out->responses.mode = POLICY_DETECT;
 	plan_body(run, out);
-	if (w->mode != POLICY_OFF && !plan_exclusions(run, out))
+	if (out->mode != POLICY_OFF && !plan_exclusions(run, out))
 		return false;
 	return !run->starved;
 }

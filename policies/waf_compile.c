@@ -258,19 +258,20 @@ static bool failure_read(struct compile *c, const struct yaml_node *node, bool *
 /* What browsers show and programs read as text.  A stream of events is in no list: it has no end to wait for. */
 #define RESPONSE_TYPES "text/html,text/plain,text/xml,application/json,application/xml,application/xhtml+xml"
 
-static bool responses_compile(struct compile *c, const struct file_text *t, struct policy_responses *out)
+bool responses_compile(struct compile *c, const struct responses_text *r, struct place at, enum policy_mode requests,
+		       struct policy_responses *out)
 {
-	const struct responses_text *r = &t->waf.responses;
-	struct place at = r->mode ? r->mode->place : t->waf_node->place;
 	const struct slice *types = r->types.at;
 	bool ok = true;
 
-	if (r->mode)
+	if (r->mode) {
 		ok = mode_read(c, r->mode, &out->mode);
-	else
+		at = r->mode->place;
+	} else {
 		out->mode = POLICY_OFF;
-	if (ok && out->mode != POLICY_OFF && c->policy->waf.mode == POLICY_OFF)
-		ok = fail_at(c->fail, at, "answers are inspected only where requests are; waf.mode is off");
+	}
+	if (ok && out->mode != POLICY_OFF && requests == POLICY_OFF)
+		ok = fail_at(c->fail, at, "answers are inspected only where requests are; the mode is off here");
 	for (unsigned i = 0; i < r->types.n; i++)
 		if (slice_is(types[i], "text/event-stream"))
 			ok = fail_at(c->fail, at, "text/event-stream has no end that could be waited for; leave it out");
@@ -296,21 +297,22 @@ bool waf_compile(struct compile *c, const struct file_text *t)
 	if (!exclusions)
 		return compile_memory(c);
 	if (!t->waf_node) {
-		w->mode = w->responses.mode = POLICY_OFF;
+		w->level.mode = w->level.responses.mode = POLICY_OFF;
 		fail_warn(c->fail, (struct place){c->file, 1, 1},
 			  "no `waf`: nothing is inspected; write waf: {mode: enforce}, or off to say so");
 		return ruleset_read(c, NULL, &w->ruleset);
 	}
-	ok = mode_read(c, t->waf.mode, &w->mode);
+	ok = mode_read(c, t->waf.mode, &w->level.mode);
 	ok &= ruleset_read(c, t->waf.ruleset, &w->ruleset);
 	ok &= failure_read(c, t->waf.on_failure, &w->lost_pass);
-	ok &= responses_compile(c, t, &w->responses);
-	w->paranoia = (unsigned)t->waf.paranoia;
-	w->detection_paranoia = t->waf.detection_paranoia ? (unsigned)t->waf.detection_paranoia : w->paranoia;
-	w->threshold_request = (unsigned)t->waf.threshold.request;
-	w->threshold_response = (unsigned)t->waf.threshold.response;
-	if (w->detection_paranoia < w->paranoia)
+	ok &= responses_compile(c, &t->waf.responses, t->waf_node->place, w->level.mode, &w->level.responses);
+	w->level.paranoia = (unsigned)t->waf.paranoia;
+	w->level.detection_paranoia = t->waf.detection_paranoia ? (unsigned)t->waf.detection_paranoia : w->level.paranoia;
+	w->level.threshold_request = (unsigned)t->waf.threshold.request;
+	w->level.threshold_response = (unsigned)t->waf.threshold.response;
+	if (w->level.detection_paranoia < w->level.paranoia)
 		ok = fail_at(c->fail, t->waf_node->place, "detection_paranoia is below paranoia; rules that block are also recorded");
+	ok &= waf_at_compile(c, t);
 	for (unsigned i = 0; i < n; i++)
 		ok &= exclusion_compile(c, &texts[i], &exclusions[i]);
 	w->exclusions = exclusions;

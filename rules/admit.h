@@ -1,13 +1,15 @@
 /* admit.h -- may this request's content come in at all?  Decided on the head alone.
  *
  * In enforce mode content that the rule engine would be blind to is refused before
- * a byte of it is read: without a media type, with two, of a type nobody parses, in
+ * a byte of it is read: without a media type, with two, of a type nobody reads, in
  * a coding nobody undoes.  A `bodies` entry of the policy that lists the type, or
- * says `inspect: head`, lets it through; it then counts as uninspected. */
+ * says `inspect: head`, lets it through; it then counts as uninspected.  A listed
+ * type that is read is inspected all the same. */
 #ifndef PORTCULLIS_RULES_ADMIT_H
 #define PORTCULLIS_RULES_ADMIT_H
 
 #include "gateway/chain/chain.h"
+#include "rules/media.h"
 
 struct admission {
 	bool refuse;
@@ -17,6 +19,8 @@ struct admission {
 	bool content;       /* there is content */
 	bool inspect;       /* it is to be given to the engine */
 	const char *unseen; /* why it is not, for the record */
+	bool listed;        /* its type is one that the policy's entry names */
+	enum media_coding coding; /* to be undone before; OTHER: it cannot be, and nobody minds */
 };
 
 struct admission admit(const struct request *req, const struct policy_waf *plan);

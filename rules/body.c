@@ -1,105 +1,115 @@
-/* body.c -- strict reading of forms and XML; the door to JSON and multipart. */
+/* body.c -- strict reading of forms and text; the door to JSON, multipart and XML. */
 #include "rules/body.h"
+
+#include "gateway/base/text.h"
 
 static struct body_fault fault(const char *why, size_t at, bool too_much)
 {
 	return (struct body_fault){why, at, too_much};
 }
 
-static struct body_fault check_form(struct slice body, const struct body_limits *limits)
-{
-	uint32_t n = 1;
+static const struct body_fault fine = {NULL, 0, false};
 
-	for (size_t i = 0; i < body.len; i++)
-		if (body.at[i] == '&' && ++n > limits->arguments)
-			return fault("more form fields than allowed", i, true);
-	return fault(NULL, 0, false);
+/* What did not fit among the extras was not inspected. */
+static struct body_fault complete(const struct extras *x)
+{
+	if (x->over || x->starved)
+		return fault(x->over ? "more values than allowed" : "memory is used up", 0, true);
+	return fine;
 }
 
-/* Index behind `end`, searched from `i`; 0 when it does not come. */
-static size_t behind(struct slice s, size_t i, struct slice end)
-{
-	const char *found = memmem(s.at + i, s.len - i, end.at, end.len);
+/* ---- Forms ---- */
 
-	return found ? (size_t)(found - s.at) + end.len : 0;
+/* NULL, or what is wrong with one field. */
+static const char *form_field(struct slice field, struct extras *into)
+{
+	size_t cut = slice_find(field, '=');
+	struct slice name = text_unescape(into->arena, slice_first(field, cut), true), value;
+
+	if (!name.at && field.len)
+		return "memory is used up";
+	if (!slice_is(name, "_charset_") || cut == field.len)
+		return NULL;
+	value = text_unescape(into->arena, slice_after(field, cut + 1), true);
+	return !value.len || slice_ieq(value, SLICE("utf-8")) ? NULL : "a form that changes its charset";
 }
 
-static struct body_fault check_xml(struct slice body)
+struct body_fault body_form(struct slice body, const struct body_limits *limits, struct extras *into)
 {
-	size_t i = 0, next;
+	struct slice rest = body, field;
+	uint32_t n = 0;
 
-	if (memchr(body.at, '\0', body.len))
-		return fault("NUL in XML, or not UTF-8", 0, false);
-	while (i < body.len) {
-		struct slice rest = slice_after(body, i);
+	while (slice_cut(&rest, '&', &field)) {
+		const char *why = n++ == limits->arguments ? "more form fields than allowed" : form_field(field, into);
 
-		if (rest.at[0] != '<') {
-			i += slice_find(rest, '<');
-			continue;
-		}
-		if (slice_starts(rest, SLICE("<!--")))
-			next = behind(body, i + 4, SLICE("-->"));
-		else if (slice_starts(rest, SLICE("<![CDATA[")))
-			next = behind(body, i + 9, SLICE("]]>"));
-		else if (slice_starts(rest, SLICE("<!")))
-			return fault("document type declarations are not accepted", i, false);
-		else if (slice_starts(rest, SLICE("<?")))
-			next = behind(body, i + 2, SLICE("?>"));
-		else
-			next = i + 1;
-		if (!next)
-			return fault("an XML section does not end", i, false);
-		i = next;
+		if (why)
+			return fault(why, (size_t)(field.at - body.at), n > limits->arguments);
 	}
-	return fault(NULL, 0, false);
+	extras_add_form(into, body);
+	return complete(into);
 }
 
-/* The declaration may name another encoding than the one that was inspected. */
-static struct body_fault check_xml_encoding(struct slice body)
+/* ---- Text ---- */
+
+static bool is_blank_or_markup(struct slice text)
 {
-	struct slice line = body;
-	const char *at;
-	size_t end;
-
-	if (slice_starts(line, SLICE("\xef\xbb\xbf")))
-		line = slice_after(line, 3);
-	end = slice_find(line, '>');
-	if (!slice_starts(line, SLICE("<?xml")))
-		return fault(NULL, 0, false);
-	line = slice_first(line, end);
-	at = memmem(line.at, line.len, "encoding", 8);
-	if (!at)
-		return fault(NULL, 0, false);
-	line = slice_trim(slice_after(line, (size_t)(at - line.at) + 8));
-	if (line.len && line.at[0] == '=')
-		line = slice_trim(slice_after(line, 1));
-	if (line.len > 7 && (line.at[0] == '"' || line.at[0] == '\'') &&
-	    slice_ieq(slice_first(slice_after(line, 1), 5), SLICE("utf-8")) && line.at[6] == line.at[0])
-		return fault(NULL, 0, false);
-	return fault("XML in another encoding than UTF-8", (size_t)(at - body.at), false);
+	while (text.len && text.at[0] && strchr(" \t\r\n", text.at[0]))
+		text = slice_after(text, 1);
+	return !text.len || text.at[0] == '<';
 }
+
+/* In whatever way it could be read: as JSON where it is that; else as one text, its strings, a form, XML. */
+struct body_fault body_text(struct slice body, const struct body_limits *limits, const struct hash_seed *seed,
+			    struct body_look *look)
+{
+	struct body_fault f;
+
+	look->reading = BODY_AS_TEXT;
+	if (memchr(body.at, '\0', body.len))
+		return fault("NUL in a text", 0, false);
+	f = body_json(body, limits, seed);
+	if (!f.why)
+		look->reading = BODY_AS_JSON;
+	if (!f.why || f.too_much)
+		return f;
+	extras_add(&look->extras, EXTRA_ARGUMENT, SLICE("text"), body);
+	extras_add_strings(&look->extras, SLICE("text.string"), body);
+	if (is_blank_or_markup(body))
+		body_xml(body, limits, &look->extras);
+	if (slice_find(body, '=') < body.len) {
+		look->reading = BODY_AS_FORM;
+		f = body_form(body, limits, &look->extras);
+		return f.why ? f : complete(&look->extras);
+	}
+	return complete(&look->extras);
+}
+
+/* ---- Any ---- */
 
 struct body_fault body_check(const struct media *m, struct slice body, const struct body_limits *limits,
-			     const struct hash_seed *seed)
+			     const struct hash_seed *seed, struct body_look *look)
 {
-	struct body_fault f = {NULL, 0, false};
-
+	look->reading = BODY_AS_SAID;
+	look->extras.most = limits->arguments;
 	if (!body.len)
-		return f;
+		return fine;
 	switch (m->kind) {
 	case MEDIA_FORM:
-		return check_form(body, limits);
+		return body_form(body, limits, &look->extras);
 	case MEDIA_JSON:
+		look->reading = BODY_AS_JSON;
 		return body_json(body, limits, seed);
 	case MEDIA_MULTIPART:
-		return body_multipart(body, m->boundary, limits);
+		return body_multipart(body, m->boundary, limits, look);
 	case MEDIA_XML:
-		f = check_xml(body);
-		return f.why ? f : check_xml_encoding(body);
+		look->reading = BODY_AS_XML;
+		return body_xml(body, limits, &look->extras);
+	case MEDIA_TEXT:
+		return body_text(body, limits, seed, look);
 	case MEDIA_NONE:
 	case MEDIA_BAD:
 	case MEDIA_OTHER:
 		break;
 	}
-	return f;
+	return fine;
 }

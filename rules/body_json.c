@@ -69,9 +69,48 @@ static bool digits(struct json_reader *r)
 	return true;
 }
 
+/* The decimal power of the first digit that counts: 3 for 1234.5, -2 for 0.012.  False for zero. */
+static bool power_of(struct slice digits, int64_t *power, unsigned *first_two)
+{
+	int64_t whole = (int64_t)slice_find(digits, '.');
+	size_t i = 0, next;
+
+	while (i < digits.len && (digits.at[i] == '0' || digits.at[i] == '.'))
+		i++;
+	if (i == digits.len)
+		return false;
+	*power = (int64_t)i < whole ? whole - (int64_t)i - 1 : whole - (int64_t)i;
+	next = i + 1 < digits.len && digits.at[i + 1] == '.' ? i + 2 : i + 1;
+	*first_two = 10u * (unsigned)(digits.at[i] - '0') + (next < digits.len ? (unsigned)(digits.at[next] - '0') : 0);
+	return true;
+}
+
+/* Beyond 1.7e308, which an IEEE 754 double holds, some readers have infinity, some an error and some a text
+ * (RFC 8259 section 6). */
+static bool is_vast(struct slice digits, struct slice exponent)
+{
+	bool negative = exponent.len && exponent.at[0] == '-';
+	unsigned first_two;
+	int64_t power;
+	uint64_t e = 0;
+
+	if (!power_of(digits, &power, &first_two))
+		return false;
+	while (exponent.len && (exponent.at[0] < '1' || exponent.at[0] > '9'))
+		exponent = slice_after(exponent, 1);
+	if (exponent.len > 9)
+		return !negative;
+	text_uint(exponent, &e);
+	power += negative ? -(int64_t)e : (int64_t)e;
+	return power > 308 || (power == 308 && first_two > 17);
+}
+
 static bool number(struct json_reader *r)
 {
+	size_t from, behind_digits, exponent;
+
 	take_char(r, '-');
+	from = r->at;
 	if (take_char(r, '0')) {
 		if (is_digit(r))
 			return wrong(r, "a JSON number begins with 0");
@@ -80,11 +119,16 @@ static bool number(struct json_reader *r)
 	}
 	if (take_char(r, '.') && !digits(r))
 		return false;
+	behind_digits = exponent = r->at;
 	if (take_char(r, 'e') || take_char(r, 'E')) {
+		exponent = r->at;
 		if (!take_char(r, '+'))
 			take_char(r, '-');
-		return digits(r);
+		if (!digits(r))
+			return false;
 	}
+	if (is_vast(slice_make(r->body.at + from, behind_digits - from), slice_make(r->body.at + exponent, r->at - exponent)))
+		return wrong(r, "a JSON number that no reader can hold");
 	return true;
 }
 
@@ -97,30 +141,6 @@ static bool hex4(struct json_reader *r, unsigned *out)
 	*out = (unsigned)n;
 	r->at += 4;
 	return true;
-}
-
-static size_t put_utf8(char *out, unsigned c)
-{
-	if (c < 0x80) {
-		out[0] = (char)c;
-		return 1;
-	}
-	if (c < 0x800) {
-		out[0] = (char)(0xc0 | c >> 6);
-		out[1] = (char)(0x80 | (c & 0x3f));
-		return 2;
-	}
-	if (c < 0x10000) {
-		out[0] = (char)(0xe0 | c >> 12);
-		out[1] = (char)(0x80 | (c >> 6 & 0x3f));
-		out[2] = (char)(0x80 | (c & 0x3f));
-		return 3;
-	}
-	out[0] = (char)(0xf0 | c >> 18);
-	out[1] = (char)(0x80 | (c >> 12 & 0x3f));
-	out[2] = (char)(0x80 | (c >> 6 & 0x3f));
-	out[3] = (char)(0x80 | (c & 0x3f));
-	return 4;
 }
 
 /* Behind the backslash.  `out` has room for 4 bytes; an escape is never shorter than what it means. */
@@ -151,7 +171,7 @@ static bool escape(struct json_reader *r, char *out, size_t *n)
 			return wrong(r, "half of a surrogate pair");
 		code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
 	}
-	*n = put_utf8(out, code);
+	*n = text_put_utf8(out, code);
 	return true;
 }
 

@@ -1,10 +1,14 @@
 /* body_multipart.c -- multipart/form-data in its one canonical form (RFC 7578, RFC 2046 section 5.1). */
 #include "rules/body.h"
 
+enum { HEADERS_MOST = 32 }; /* of one part; three have a meaning */
+
 struct part {
 	unsigned dispositions, types, encodings;
-	struct slice name;
-	bool has_name, has_filename;
+	struct slice name, filename;
+	bool has_name, has_filename, has_second;
+	struct media media;
+	struct extras *into;
 };
 
 static struct body_fault fault(const char *why, size_t at)
@@ -74,11 +78,19 @@ static const char *read_disposition(struct slice value, struct part *p)
 			p->name = one;
 		} else if (slice_is(name, "filename") && !p->has_filename) {
 			p->has_filename = true;
+			p->filename = one;
+		} else if (slice_is(name, "filename*") && !p->has_second) {
+			p->has_second = true;
+			why = body_second_name(one, p->into);
+			if (why)
+				return why;
 		} else {
 			return "Content-Disposition has a parameter twice, or one that readers differ on";
 		}
 	}
-	return p->has_name ? NULL : "a part without a name";
+	if (!p->has_name || (p->has_second && !p->has_filename))
+		return "a part without a name, or with a file's second name alone";
+	return slice_contains(p->name, SLICE("=?")) ? "an encoded word in a part's name" : body_mail_name(p->filename, p->into);
 }
 
 static const char *read_part_header(struct slice line, struct part *p)
@@ -96,9 +108,11 @@ static const char *read_part_header(struct slice line, struct part *p)
 	if (slice_ieq(name, SLICE("content-disposition")))
 		return p->dispositions++ ? "a part header twice" : read_disposition(value, p);
 	if (slice_ieq(name, SLICE("content-type"))) {
-		m = media_parse(value);
+		m = p->media = media_parse(value);
 		if (p->types++)
 			return "a part header twice";
+		if (m.type.len > 10 && slice_ieq(slice_first(m.type, 10), SLICE("multipart/")))
+			return "parts within a part";
 		return m.kind == MEDIA_BAD || !media_charset_ok(&m) ? "a part's media type is not accepted" : NULL;
 	}
 	if (slice_ieq(name, SLICE("content-transfer-encoding"))) {
@@ -114,7 +128,7 @@ static const char *read_part_header(struct slice line, struct part *p)
 /* Headers up to the empty line; *i behind it. */
 static const char *read_part_head(struct slice body, size_t *i, struct part *p)
 {
-	for (;;) {
+	for (unsigned n = 0;; n++) {
 		struct slice rest = slice_after(body, *i), line;
 		const char *end = memmem(rest.at, rest.len, "\r\n", 2), *why;
 
@@ -124,16 +138,59 @@ static const char *read_part_head(struct slice body, size_t *i, struct part *p)
 		*i += line.len + 2;
 		if (!line.len)
 			return p->dispositions ? NULL : "a part without Content-Disposition";
-		why = read_part_header(line, p);
+		why = n == HEADERS_MOST ? body_too_many : read_part_header(line, p);
 		if (why)
 			return why;
 	}
 }
 
-/* From behind a boundary's CRLF to behind the next boundary. */
-static const char *read_part(struct slice body, struct slice between, size_t *i)
+/* PHP takes "\n--boundary" for a boundary, others "\r--boundary". */
+static bool has_loose_boundary(struct slice data, struct slice between)
 {
-	struct part p = {0};
+	struct slice line = slice_after(between, 2);
+
+	for (size_t i = 0; i < data.len;) {
+		const char *found = memmem(data.at + i, data.len - i, line.at, line.len);
+
+		if (!found)
+			return false;
+		i = (size_t)(found - data.at);
+		if (i && (data.at[i - 1] == '\n' || data.at[i - 1] == '\r'))
+			return true;
+		i++;
+	}
+	return false;
+}
+
+/* What the content of one part means.  A program that says it sends JSON or XML is believed, file name or not:
+ * that is what the origin will do. */
+static const char *read_content(struct slice data, const struct part *p, const struct body_limits *limits,
+				const struct body_look *look)
+{
+	struct body_fault f = {NULL, 0, false};
+
+	if (slice_is(p->name, "_charset_") && !slice_ieq(data, SLICE("utf-8")))
+		return "a form that changes its charset";
+	/* Readers differ whether this is a file without a name or no file at all; browsers send it empty. */
+	if (p->has_filename && !p->filename.len && data.len)
+		return "content of a file without a name";
+	if (!data.len || (p->has_filename && !look->files))
+		return NULL;
+	if (p->media.kind == MEDIA_JSON)
+		extras_add_strings(p->into, p->name, data);
+	else if (p->media.kind == MEDIA_XML)
+		f = body_xml(data, limits, p->into);
+	/* A file need not be well-formed; then it is a text. */
+	if (f.why && !f.too_much)
+		extras_add(p->into, EXTRA_ARGUMENT, p->name, data);
+	return p->into->over || p->into->starved || f.too_much ? body_too_many : NULL;
+}
+
+/* From behind a boundary's CRLF to behind the next boundary. */
+static const char *read_part(struct slice body, struct slice between, size_t *i, const struct body_limits *limits,
+			     struct body_look *look)
+{
+	struct part p = {.into = &look->extras};
 	const char *why = read_part_head(body, i, &p), *end;
 	struct slice data;
 
@@ -146,13 +203,14 @@ static const char *read_part(struct slice body, struct slice between, size_t *i)
 	if (slice_starts(data, slice_after(between, 2)))
 		return "a part without the line end before its boundary";
 	data = slice_first(data, (size_t)(end - data.at));
+	if (has_loose_boundary(data, between))
+		return "a boundary behind half a line end";
 	*i += data.len + between.len;
-	if (slice_is(p.name, "_charset_") && !slice_ieq(data, SLICE("utf-8")))
-		return "a form that changes its charset";
-	return NULL;
+	return read_content(data, &p, limits, look);
 }
 
-struct body_fault body_multipart(struct slice body, struct slice boundary, const struct body_limits *limits)
+struct body_fault body_multipart(struct slice body, struct slice boundary, const struct body_limits *limits,
+				 struct body_look *look)
 {
 	char mark[80] = "\r\n--";
 	struct slice between, rest;
@@ -177,8 +235,8 @@ struct body_fault body_multipart(struct slice body, struct slice boundary, const
 		if (parts == limits->parts)
 			return (struct body_fault){"more parts than allowed", i, true};
 		i += 2;
-		why = read_part(body, between, &i);
+		why = read_part(body, between, &i, limits, look);
 		if (why)
-			return fault(why, i);
+			return (struct body_fault){why, i, why == body_too_many};
 	}
 }

@@ -5,6 +5,8 @@
  * its content is whole, head and content in one message. */
 #include "rules/filter_parts.h"
 
+#include <unistd.h>
+
 #include "gateway/base/metric.h"
 #include "rules/admit.h"
 
@@ -27,7 +29,7 @@ static struct verdict deny(const struct visit *v, uint16_t status)
 	struct verdict deny = DENY(REASON_WAF_SCORE);
 
 	/* A rule of the gateway's own stops the request before the score can: then the last hit is it. */
-	if (f->waf_hits_n && is_own_rule(&f->waf_hits[f->waf_hits_n - 1]))
+	if (f->waf_hits_n && is_own_rule(&f->waf_hits[f->waf_hits_n - 1]) && status != 403)
 		deny.reason = status == 413 ? REASON_BODY_TOO_LARGE : REASON_BODY_INVALID;
 	deny.status = status;
 	return deny;
@@ -78,7 +80,10 @@ static struct verdict decide(struct visit *v)
 	note_worst(v, 0);
 	if (s->plan.mode == POLICY_DETECT)
 		return detected(v);
-	return q->result == WAF_DENY ? deny(v, q->status) : PASS;
+	if (q->result == WAF_DENY)
+		return deny(v, q->status);
+	/* What was inspected is what is sent: not the content in its coding, which an origin may read otherwise. */
+	return s->coding == CODING_NONE || question_take_plain(v) ? PASS : question_unsure(v, false, REASON_WAF_LOST);
 }
 
 /* ---- Asking ---- */
@@ -124,6 +129,18 @@ static struct verdict refused(struct visit *v, const struct admission *a)
 	return deny;
 }
 
+/* Which settings hold. */
+static void note_at(struct visit *v)
+{
+	const struct rules_state *s = v->state;
+	const struct policy_entry *by = &s->plan.at_entry;
+
+	if (by->id.len)
+		note(v, "at", "%.*s", SLICE_F(by->id));
+	else
+		note(v, "at", "line %u", by->line);
+}
+
 static struct verdict at_request(struct visit *v)
 {
 	struct rules_state *s = v->state;
@@ -141,7 +158,10 @@ static struct verdict at_request(struct visit *v)
 	/* Content of unknown length meets the bound while it is collected. */
 	if ((s->plan.body_by_entry || (a.inspect && s->plan.mode == POLICY_ENFORCE)) && s->plan.body_max < f->body_max)
 		f->body_max = s->plan.body_max;
-	if (s->plan.mode == POLICY_OFF)
+	if (s->plan.by_at)
+		note_at(v);
+	f->waf_off = s->plan.mode == POLICY_OFF;
+	if (f->waf_off)
 		return PASS;
 	if (!conf_of(v)->pool)
 		return question_unsure(v, false, REASON_WAF_LOST);
@@ -156,6 +176,9 @@ static struct verdict at_request(struct visit *v)
 	if (is_over_budget(v, &over))
 		return over;
 	s->hold = true;
+	s->coding = a.coding != CODING_OTHER ? a.coding : CODING_NONE;
+	s->type_listed = a.listed;
+	f->content_identity = s->plan.mode == POLICY_ENFORCE && a.coding == CODING_NONE;
 	return PASS;
 }
 
@@ -185,6 +208,8 @@ static void leave(struct visit *v)
 
 	question_forget(&s->asked);
 	question_forget(&s->answer_asked);
+	if (v->facts->content_replaced && v->facts->content_len && v->facts->content_fd >= 0)
+		close(v->facts->content_fd);
 }
 
 const struct filter rules_filter = {

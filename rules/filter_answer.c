@@ -84,17 +84,10 @@ static bool is_wide(struct slice charset)
 	return false;
 }
 
-static bool is_coded(const struct fields *fields)
-{
-	const struct field *f = fields_find(fields, FIELD_CONTENT_ENCODING);
-
-	return f && (fields_count(fields, FIELD_CONTENT_ENCODING) != 1 || !slice_ieq(f->value, SLICE("identity")));
-}
-
 /* NULL, or why the engine could not make sense of it. */
 static const char *unreadable(const struct response *r, const struct media *m)
 {
-	if (is_coded(&r->fields))
+	if (media_coding(&r->fields) != CODING_NONE)
 		return "the answer: in a coding";
 	return is_wide(m->charset) ? "the answer: in a charset the rules cannot read" : NULL;
 }

@@ -2,6 +2,7 @@
 #ifndef PORTCULLIS_RULES_FILTER_PARTS_H
 #define PORTCULLIS_RULES_FILTER_PARTS_H
 
+#include "rules/media.h"
 #include "rules/rules.h"
 
 /* One question and what came back. */
@@ -14,12 +15,17 @@ struct asked {
 	enum waf_result result;
 	uint16_t status;
 	int own_fd;           /* -1, or the content's memory file, ours to close */
+	int plain_fd;         /* -1, or what an inspector says is the content, decoded; the same */
+	bool plain;           /* it did decode it, into so many bytes */
+	uint64_t plain_len;
 };
 
 struct rules_state {
 	struct policy_waf plan;
 	struct asked *asked;
 	bool hold;
+	enum media_coding coding; /* of the content, where it is inspected */
+	bool type_listed;         /* its media type is one that the policy's entry names */
 
 	/* The answer */
 	bool answers;             /* it is looked at */
@@ -44,6 +50,9 @@ static inline const struct rules_config *conf_of(const struct visit *v)
 struct verdict question_ask(struct visit *v, bool answering, const struct held *held, step_fn *next);
 /* True: there is no verdict of the rules, and *out is what that means. */
 bool question_failed(const struct visit *v, const struct asked *q, struct verdict *out);
+/* The request passed, and its content was in a coding: declare what it is in the plain.  False: the inspector has
+ * not left it. */
+bool question_take_plain(struct visit *v);
 /* There will be no verdict: the policy's failure direction decides. */
 struct verdict question_unsure(const struct visit *v, bool answering, enum reason reason);
 /* Something passes that the rules did not see: of the request, or of its answer. */

@@ -48,6 +48,7 @@ struct inspector {
 	struct arena arena;
 	struct waf_job job;
 	struct waf_answer answer;
+	int plain_fd; /* -1, or the decoded content that goes with the answer */
 	struct kept kept;
 };
 
@@ -92,6 +93,25 @@ static bool still_wanted(const struct inspector *in)
 
 /* ---- Answering ---- */
 
+/* The message, and beside it the decoded content's file. */
+static ssize_t send_answer(const struct inspector *in, int fd)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct iovec part = {in->out.at + in->out.start, buf_len(&in->out)};
+	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
+
+	if (in->plain_fd >= 0) {
+		m.msg_control = &control;
+		m.msg_controllen = sizeof control.room;
+		control.head = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+		memcpy(CMSG_DATA(&control.head), &in->plain_fd, sizeof(int));
+	}
+	return sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 static void answer(struct inspector *in, int fd)
 {
 	struct pollfd p = {.fd = fd, .events = POLLOUT};
@@ -102,7 +122,7 @@ static void answer(struct inspector *in, int fd)
 		return;
 	}
 	for (int tries = 0; tries < 2; tries++) {
-		ssize_t n = send(fd, in->out.at + in->out.start, buf_len(&in->out), MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n = send_answer(in, fd);
 
 		if (n >= 0 || errno != EAGAIN || poll(&p, 1, ANSWER_WAIT_MS) <= 0)
 			break;
@@ -117,6 +137,8 @@ static void answer_short(struct inspector *in, int fd, enum waf_result result)
 	in->answer.hits_n = in->answer.hits_cut = in->answer.score = 0;
 	in->answer.keeper = 0;
 	in->answer.again = false;
+	in->answer.plain = false;
+	in->answer.plain_len = 0;
 	answer(in, fd);
 }
 
@@ -137,16 +159,42 @@ static struct slice map_body(const struct inspector *in, int fd)
 	return at == MAP_FAILED ? SLICE_NONE : slice_make(at, len);
 }
 
+/* Decoded content on its way back: a file that will not change any more.  -1 when there is none to have. */
+static int plain_file(struct slice plain)
+{
+	int fd = memfd_create("portcullis-plain", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return -1;
+	while (plain.len) {
+		ssize_t n = write(fd, plain.at, plain.len);
+
+		if (n <= 0)
+			break;
+		plain = slice_after(plain, (size_t)n);
+	}
+	if (!plain.len && fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
 /* The engine's part of a job.  *kept: the transaction of a request whose answer will be asked about, or NULL. */
 static bool run(struct inspector *in, struct slice body, struct modsec_kept **kept)
 {
 	const struct engine *e = in->engine;
+	struct slice plain;
 
 	*kept = NULL;
 	if (in->job.answering)
 		return inspector_judge_answer(e, kept_take(&in->kept, in->job.kept), &in->job, body, &in->arena, &in->answer);
-	if (!inspector_judge(e, &in->job, body, &in->arena, &in->answer, in->job.keep ? kept : NULL))
+	if (!inspector_judge(e, &in->job, body, &in->arena, &in->answer, in->job.keep ? kept : NULL, &plain))
 		return false;
+	if (in->answer.plain_len) {
+		in->plain_fd = plain_file(plain);
+		if (in->plain_fd < 0)
+			in->answer.result = WAF_LOST;
+	}
 	in->answer.keeper = *kept ? (uint8_t)(in->number + 1) : 0;
 	return true;
 }
@@ -170,10 +218,13 @@ static void judge(struct inspector *in, int fd, int body_fd)
 		in->broken = true;
 	in->answer.cpu_us = (uint32_t)(clock_us(CLOCK_PROCESS_CPUTIME_ID) - cpu);
 	in->answer.wall_us = (uint32_t)(clock_us(CLOCK_MONOTONIC) - wall);
-	if (in->broken)
+	if (in->broken || in->answer.result == WAF_LOST)
 		answer_short(in, fd, WAF_LOST);
 	else
 		answer(in, fd);
+	if (in->plain_fd >= 0)
+		close(in->plain_fd);
+	in->plain_fd = -1;
 	if (kept)
 		kept_put(&in->kept, in->job.token, kept, KEPT_BASE + KEPT_TIMES * (in->message_len + outside));
 	if (in->job.body_outside)
@@ -190,7 +241,7 @@ static size_t receive(struct inspector *in, int fd, int *body_fd)
 		char room[CMSG_SPACE(sizeof(int))];
 	} control;
 	struct iovec part = {in->in, WAF_MESSAGE};
-	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
+	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_LEN(sizeof(int))};
 	ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&m);
 
@@ -230,7 +281,8 @@ static bool serve(struct inspector *in, unsigned lane)
 		in->answer.cpu_us = in->answer.wall_us = in->answer.score = 0;
 		in->answer.status = 0;
 		in->answer.keeper = 0;
-		in->answer.again = false;
+		in->answer.again = in->answer.plain = false;
+		in->answer.plain_len = 0;
 		in->answer.hits_n = in->answer.hits_cut = 0;
 		claim(in, lane == DOOR ? WAF_SMALL : lane % WAF_LANES, now);
 		if (now > in->job.queue_until_us)
@@ -354,6 +406,7 @@ int inspector_run(const struct engine *e, unsigned number)
 		return 1;
 	in->engine = e;
 	in->number = number;
+	in->plain_fd = -1;
 	in->cell = &e->shared->cells[number];
 	in->big = number < e->big;
 	in->in = malloc(WAF_MESSAGE);

@@ -3,8 +3,8 @@
  * A program of its own, so that the rule engine and what it links are never
  * mapped where keys are.  The supervisor starts it with descriptors it inherits:
  *
- * portcullis-inspector --rules FD --shared FD --lanes FD,FD,... --doors FD,FD,... --inspectors N
- *                      --big N --log FD --ready FD [--uid UID] */
+ * portcullis-inspector --rules FD --files FD --shared FD --lanes FD,FD,... --doors FD,FD,...
+ *                      --inspectors N --big N --log FD --ready FD [--uid UID] */
 #include "rules/engine.h"
 
 #include <getopt.h>
@@ -23,7 +23,7 @@
 const char *malloc_conf = "narenas:1,dirty_decay_ms:-1,muzzy_decay_ms:-1";
 
 struct arguments {
-	uint64_t rules, shared, inspectors, big, log, ready, uid;
+	uint64_t rules, files, shared, inspectors, big, log, ready, uid;
 	bool has_log, has_ready;
 	struct slice lanes, doors;
 };
@@ -33,7 +33,8 @@ static const struct option options[] = {
 	{"lanes", required_argument, NULL, 'l'},  {"inspectors", required_argument, NULL, 'n'},
 	{"big", required_argument, NULL, 'b'},    {"log", required_argument, NULL, 'L'},
 	{"ready", required_argument, NULL, 'R'},  {"uid", required_argument, NULL, 'u'},
-	{"doors", required_argument, NULL, 'd'},  {NULL, 0, NULL, 0},
+	{"doors", required_argument, NULL, 'd'},  {"files", required_argument, NULL, 'f'},
+	{NULL, 0, NULL, 0},
 };
 
 static bool number(const char *text, uint64_t most, uint64_t *out)
@@ -46,6 +47,8 @@ static bool take_argument(struct arguments *a, int which, const char *value)
 	switch (which) {
 	case 'r':
 		return number(value, 65535, &a->rules);
+	case 'f':
+		return number(value, 65535, &a->files);
 	case 's':
 		return number(value, 65535, &a->shared);
 	case 'l':
@@ -76,7 +79,7 @@ static bool read_arguments(int argc, char **argv, struct arguments *a)
 	while ((which = getopt_long(argc, argv, "", options, NULL)) != -1)
 		if (!take_argument(a, which, optarg))
 			return false;
-	return optind == argc && a->rules && a->shared && a->inspectors && a->lanes.len;
+	return optind == argc && a->rules && a->files && a->shared && a->inspectors && a->lanes.len;
 }
 
 /* Numbers of descriptors, separated by commas. */
@@ -123,7 +126,7 @@ static int refuse(const struct arguments *a, const char *why)
 	return 1;
 }
 
-/* ---- The plan, and the rules it names ---- */
+/* ---- The plan, and its rules ---- */
 
 static bool read_plan(struct engine *e, struct arena *a, int fd, char *why, size_t room)
 {
@@ -142,39 +145,24 @@ static bool read_plan(struct engine *e, struct arena *a, int fd, char *why, size
 	return false;
 }
 
-/* The slice with a NUL behind it; NULL for an empty one. */
-static const char *string(struct arena *a, struct slice s)
+static bool load_rules(struct engine *e, int fd, char *why, size_t room)
 {
-	return s.len ? arena_copy(a, s).at : NULL;
-}
+	struct stat st;
+	bool loaded;
+	void *at;
 
-static void describe(struct arena *a, const struct plan_ruleset *from, struct modsec_ruleset *to)
-{
-	const char **before = ARENA_ARRAY(a, const char *, from->before_n + 1);
-
-	for (uint32_t i = 0; before && i < from->before_n; i++)
-		before[i] = string(a, from->before[i]);
-	*to = (struct modsec_ruleset){
-		.name = string(a, from->name),
-		.path = string(a, from->path),
-		.setup = string(a, from->setup),
-		.before = before,
-		.arguments = from->arguments,
-		.json_depth = from->json_depth,
-		.body_max = from->body_max,
-	};
-}
-
-static bool load_rules(struct engine *e, struct arena *a, char *why, size_t room)
-{
-	struct modsec_ruleset sets[PLAN_RULESETS];
-
-	for (uint32_t i = 0; i < e->plan.rulesets_n; i++)
-		describe(a, &e->plan.rulesets[i], &sets[i]);
-	e->modsec = modsec_load(sets, e->plan.rulesets_n, why, room);
-	if (e->modsec)
+	snprintf(why, room, "the rule files cannot be mapped");
+	if (fstat(fd, &st) < 0 || st.st_size <= 0)
+		return false;
+	at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (at == MAP_FAILED)
+		return false;
+	loaded = engine_load(e, slice_make(at, (size_t)st.st_size), why, room);
+	munmap(at, (size_t)st.st_size);
+	close(fd);
+	if (loaded)
 		log_info("%u rules loaded in %u rule set(s)", modsec_rules(e->modsec), e->plan.rulesets_n);
-	return e->modsec;
+	return loaded;
 }
 
 /* One request before the forks, so that what the engine makes at first use is shared by all. */
@@ -182,6 +170,7 @@ static void warm_up(struct engine *e)
 {
 	struct waf_job *job = calloc(1, sizeof *job);
 	struct waf_answer *answer = calloc(1, sizeof *answer);
+	struct slice plain;
 	struct arena a;
 
 	arena_init(&a, NULL, 16 << 10);
@@ -203,7 +192,7 @@ static void warm_up(struct engine *e)
 		fields_add(&job->fields, &a, SLICE("host"), SLICE("localhost"));
 		fields_add(&job->fields, &a, SLICE("user-agent"), SLICE("warm"));
 		fields_add(&job->fields, &a, SLICE("content-type"), SLICE("application/x-www-form-urlencoded"));
-		inspector_judge(e, job, job->body, &a, answer, NULL);
+		inspector_judge(e, job, job->body, &a, answer, NULL, &plain);
 		arena_done(&a);
 	}
 	free(answer);
@@ -231,7 +220,7 @@ int main(int argc, char **argv)
 	arena_init(&strings, NULL, 4096);
 	if (!map_shared(&e, (int)a.shared))
 		return refuse(&a, "the shared pages cannot be mapped");
-	if (!read_plan(&e, &strings, (int)a.rules, why, sizeof why) || !load_rules(&e, &strings, why, sizeof why))
+	if (!read_plan(&e, &strings, (int)a.rules, why, sizeof why) || !load_rules(&e, (int)a.files, why, sizeof why))
 		return refuse(&a, why);
 	warm_up(&e);
 	if (!cage_close(CAGE_ZYGOTE, e.uid))

@@ -42,7 +42,8 @@ static bool take_value(struct slice *rest, struct slice *value)
 	return true;
 }
 
-static bool take_parameter(struct slice *rest, struct media *m)
+/* *others counts parameters that nobody here knows. */
+static bool take_parameter(struct slice *rest, struct media *m, unsigned *others)
 {
 	struct slice name, value, *known;
 
@@ -64,6 +65,8 @@ static bool take_parameter(struct slice *rest, struct media *m)
 		return false;
 	if (known)
 		*known = value;
+	else
+		(*others)++;
 	return true;
 }
 
@@ -77,6 +80,19 @@ static bool boundary_ok(struct slice b)
 			return false;
 	}
 	return b.len >= 1 && b.len <= 70;
+}
+
+/* Reports that browsers send about a page's policy. */
+static const char *const json_too[] = {"application/csp-report", NULL};
+static const char *const text_too[] = {"application/graphql", "application/x-ndjson", "application/ndjson",
+				       "application/jsonl", "application/x-jsonlines", "application/json-seq", NULL};
+
+static bool is_one_of(struct slice text, const char *const *list)
+{
+	for (; *list; list++)
+		if (slice_ieq(text, slice_of(*list)))
+			return true;
+	return false;
 }
 
 static bool ends_with(struct slice type, struct slice end)
@@ -98,6 +114,10 @@ static enum media_kind kind_of(const struct media *m)
 	if (slice_ieq(type, SLICE("application/xml")) || slice_ieq(type, SLICE("text/xml")) ||
 	    (application && ends_with(type, SLICE("+xml"))))
 		return MEDIA_XML;
+	if (is_one_of(type, json_too))
+		return MEDIA_JSON;
+	if ((type.len > 5 && slice_ieq(slice_first(type, 5), SLICE("text/"))) || is_one_of(type, text_too))
+		return MEDIA_TEXT;
 	return MEDIA_OTHER;
 }
 
@@ -105,6 +125,7 @@ struct media media_parse(struct slice value)
 {
 	struct media m = {.kind = MEDIA_BAD}, bad = m;
 	struct slice rest = slice_trim(value), main = take_token(&rest), sub;
+	unsigned others = 0;
 
 	if (!main.len || !rest.len || rest.at[0] != '/')
 		return bad;
@@ -114,9 +135,12 @@ struct media media_parse(struct slice value)
 		return bad;
 	m.type = slice_make(main.at, main.len + 1 + sub.len);
 	while (rest.len)
-		if (!take_parameter(&rest, &m))
+		if (!take_parameter(&rest, &m, &others))
 			return bad;
 	m.kind = kind_of(&m);
+	/* PHP takes whatever stands behind the first "boundary", in a parameter's name or value, too. */
+	if (m.kind == MEDIA_MULTIPART && others)
+		return bad;
 	return m.kind == MEDIA_BAD ? bad : m;
 }
 
@@ -131,20 +155,40 @@ struct media media_of(const struct fields *fields)
 	return media_parse(f->value);
 }
 
+bool media_charset_alias(const struct media *m)
+{
+	static const char *const spellings[] = {"utf8", "'utf-8'", "'utf8'", NULL};
+
+	return is_one_of(m->charset, spellings);
+}
+
 bool media_charset_ok(const struct media *m)
 {
 	static const char *const everywhere[] = {"utf-8", "us-ascii", NULL};
 	static const char *const latin[] = {"iso-8859-1", "iso-8859-15", "windows-1252", NULL};
 
-	if (!m->charset.len)
+	if (!m->charset.len || is_one_of(m->charset, everywhere) || media_charset_alias(m))
 		return true;
-	for (unsigned i = 0; everywhere[i]; i++)
-		if (slice_ieq(m->charset, slice_of(everywhere[i])))
-			return true;
-	for (unsigned i = 0; latin[i] && m->kind != MEDIA_JSON && m->kind != MEDIA_XML; i++)
-		if (slice_ieq(m->charset, slice_of(latin[i])))
-			return true;
-	return false;
+	return m->kind != MEDIA_JSON && m->kind != MEDIA_XML && is_one_of(m->charset, latin);
+}
+
+enum media_coding media_coding(const struct fields *fields)
+{
+	static const struct {
+		struct slice name;
+		enum media_coding coding;
+	} known[] = {
+		{{"identity", 8}, CODING_NONE}, {{"gzip", 4}, CODING_GZIP}, {{"x-gzip", 6}, CODING_GZIP},
+		{{"deflate", 7}, CODING_DEFLATE}, {{"br", 2}, CODING_BROTLI}, {{"zstd", 4}, CODING_ZSTD},
+	};
+	const struct field *f = fields_find(fields, FIELD_CONTENT_ENCODING);
+
+	if (!f)
+		return CODING_NONE;
+	for (unsigned i = 0; fields_count(fields, FIELD_CONTENT_ENCODING) == 1 && i < sizeof known / sizeof *known; i++)
+		if (slice_ieq(f->value, known[i].name))
+			return known[i].coding;
+	return CODING_OTHER;
 }
 
 bool media_listed(const struct media *m, struct slice list)

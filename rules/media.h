@@ -12,10 +12,21 @@ enum media_kind {
 	MEDIA_NONE,      /* not declared */
 	MEDIA_BAD,       /* malformed, declared twice, a parameter twice */
 	MEDIA_FORM,      /* application/x-www-form-urlencoded */
-	MEDIA_MULTIPART, /* multipart/form-data with one usable boundary */
+	MEDIA_MULTIPART, /* multipart/form-data with one usable boundary, and no parameter but charset */
 	MEDIA_JSON,      /* application/json, application/...+json */
 	MEDIA_XML,       /* application/xml, text/xml, application/...+xml */
-	MEDIA_OTHER,     /* well-formed; the engine has no parser for it */
+	MEDIA_TEXT,      /* any other text/..., GraphQL, lines of JSON: read as the text it is, and as whatever it may hold */
+	MEDIA_OTHER,     /* well-formed; nobody here can read it */
+};
+
+/* Content-Encoding (RFC 9110 section 8.4.1; brotli RFC 7932, zstd RFC 8878). */
+enum media_coding {
+	CODING_NONE,     /* not given, or "identity" */
+	CODING_GZIP,
+	CODING_DEFLATE,
+	CODING_BROTLI,
+	CODING_ZSTD,
+	CODING_OTHER,    /* another one, or several: what is decoded twice is a bomb or a disguise */
 };
 
 struct media {
@@ -27,9 +38,12 @@ struct media {
 
 struct media media_parse(struct slice value);
 struct media media_of(const struct fields *fields);
-/* A charset in which the engine and every origin read the same: UTF-8 and its subsets; for
- * forms also the Latin ones that the Core Rule Set allows. */
+/* A charset in which the engine and every origin read the same: UTF-8 and its subsets; but for JSON and
+ * XML also the Latin ones that the Core Rule Set allows. */
 bool media_charset_ok(const struct media *m);
+/* UTF-8, spelt in a way that the rules do not know ("utf8", 'utf-8') and every origin does. */
+bool media_charset_alias(const struct media *m);
+enum media_coding media_coding(const struct fields *fields);
 /* Is the type in a comma-separated list ("image/png, text/csv", case ignored)? */
 bool media_listed(const struct media *m, struct slice list);
 

@@ -9,13 +9,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <initializer_list>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <dirent.h>
-#include <unistd.h>
 
 #include <modsecurity/modsecurity.h>
 #include <modsecurity/rule_message.h>
@@ -42,7 +40,7 @@ struct slice slice_from(const std::string &s)
 
 /* ---- Loading ---- */
 
-std::string settings(const modsec_ruleset &set, const std::string &unicode_map)
+std::string settings(const modsec_ruleset &set)
 {
 	std::string s;
 	const std::string body = std::to_string(set.body_max), arguments = std::to_string(set.arguments);
@@ -54,8 +52,8 @@ std::string settings(const modsec_ruleset &set, const std::string &unicode_map)
 	s += "SecRequestBodyJsonDepthLimit " + std::to_string(set.json_depth) + "\n";
 	/* One more than allowed is kept, so that 200007 sees it. */
 	s += "SecArgumentsLimit " + std::to_string(set.arguments + 1) + "\n";
-	if (!unicode_map.empty())
-		s += "SecUnicodeMapFile " + unicode_map + " 20127\n";
+	if (set.unicode_map)
+		s += std::string("SecUnicodeMapFile ") + set.unicode_map + " 20127\n";
 	s += R"(SecRule REQUEST_HEADERS:Content-Type "@rx ^(?:application/(?:[^/+;\s]+\+)?|text/)xml" "id:200000,phase:1,pass,nolog,t:none,t:lowercase,ctl:requestBodyProcessor=XML")"
 	     "\n";
 	s += R"(SecRule REQUEST_HEADERS:Content-Type "@rx ^application/json" "id:200001,phase:1,pass,nolog,t:none,t:lowercase,ctl:requestBodyProcessor=JSON")"
@@ -71,6 +69,12 @@ std::string settings(const modsec_ruleset &set, const std::string &unicode_map)
 	     "\n";
 	s += R"(SecRule MULTIPART_UNMATCHED_BOUNDARY "@eq 1" "id:200004,phase:2,deny,status:400,log,t:none,severity:2,msg:'A multipart boundary may be unmatched'")"
 	     "\n";
+	/* Frameworks take this field of a POST for the method: held to the list that methods are held to. */
+	s += R"(SecRule REQUEST_METHOD "@streq POST" "id:200011,phase:2,deny,status:403,log,t:none,severity:2,msg:'A method that is not allowed, in a form field',tag:'attack-protocol',chain"
+SecRule &TX:allowed_methods "@eq 1" "t:none,chain"
+SecRule ARGS:_method|ARGS:json._method "@rx ^(?:PUT|DELETE|PATCH|TRACE|CONNECT|COPY|MOVE|MKCOL|PROPFIND|PROPPATCH|LOCK|UNLOCK|PURGE|LINK|UNLINK)$" "t:none,t:trim,t:uppercase,capture,chain"
+SecRule TX:0 "!@within %{tx.allowed_methods}" "t:none,t:trim,t:uppercase")"
+	     "\n";
 	s += R"(SecRule REQBODY_PROCESSOR "@streq XML" "id:200008,phase:2,pass,log,t:none,msg:'XML'")"
 	     "\n";
 #if MODSECURITY_VERSION_NUM >= 30110100
@@ -82,6 +86,16 @@ std::string settings(const modsec_ruleset &set, const std::string &unicode_map)
 #endif
 	return s;
 }
+
+/* Behind the rule set's own defaults: its list of media types guards an engine that is blind to others.  What policy
+ * lists, or is read here to the letter, is on it. */
+const char type_accepted[] =
+	R"(SecRule &TX:portcullis_type "@eq 1" "id:200012,phase:1,pass,nolog,t:none,setvar:'tx.allowed_request_content_type=%{tx.allowed_request_content_type} |%{tx.portcullis_type}|'")"
+	"\n";
+
+/* Behind the rules: 922150 keeps a part's media type for 922110, with the line end that the engine leaves behind it, and
+ * so every charset of a part was refused, the allowed ones, too. */
+const char part_types[] = "SecRuleUpdateActionById 922150 \"t:trim\"\n";
 
 /* "Rules error. File: F. Line: N. Column: C. reason" becomes "F:N: reason"; so does
  * "reason. File: (an address) at line: N". */
@@ -108,72 +122,26 @@ std::string place(const std::string &error, const std::string &file)
 	return out;
 }
 
-bool readable(const std::string &path)
-{
-	return access(path.c_str(), R_OK) == 0;
-}
-
-std::string first_readable(const std::vector<std::string> &paths)
-{
-	const auto at = std::find_if(paths.begin(), paths.end(), readable);
-
-	return at == paths.end() ? std::string() : *at;
-}
-
-/* *.conf of a directory in the order of their names. */
-std::vector<std::string> rule_files(const std::string &directory)
-{
-	std::vector<std::string> files;
-	DIR *d = opendir(directory.c_str());
-
-	if (!d)
-		return files;
-	while (const struct dirent *e = readdir(d)) {
-		const std::string name = e->d_name;
-
-		if (name.size() > 5 && name[0] != '.' && name.compare(name.size() - 5, 5, ".conf") == 0)
-			files.push_back(directory + "/" + name);
-	}
-	closedir(d);
-	std::sort(files.begin(), files.end());
-	return files;
-}
-
-std::string folder(const std::string &path)
-{
-	return path.substr(0, path.rfind('/') + 1);
-}
-
 class Loader {
 public:
 	Loader(const modsec_ruleset &set) : set_(set), rules_(new RulesSet()) {}
 
 	bool load()
 	{
-		const std::string path = set_.path;
-		std::vector<std::string> files = rule_files(path + "/rules");
-
-		if (files.empty())
-			files = rule_files(path);
-		if (files.empty())
-			return wrong(path + ": no *.conf here; name a directory that holds a rule set");
-		const std::string setup = find_setup(path);
-		const bool crs = std::any_of(files.begin(), files.end(),
-					     [](const std::string &f) { return f.find("/REQUEST-901-") != std::string::npos; });
-
-		if (setup.empty() && crs)
-			return wrong(path + ": the Core Rule Set needs its crs-setup.conf; name it as `setup`");
-		if (!add_text(settings(set_, find_unicode_map(path)), "(engine settings)"))
+		if (!add(settings(set_), "(engine settings)"))
 			return false;
-		if (!setup.empty() && !add_setup(setup))
-			return false;
-		for (const char *const *f = set_.before; f && *f; f++)
-			if (!add_file(*f))
+		bool crs = false;
+
+		for (unsigned i = 0; i < set_.texts_n; i++) {
+			if (!add_text(set_.texts[i]))
 				return false;
-		for (const std::string &f : files)
-			if (f != setup && !add_file(f))
+			if (!is_initialization(set_.texts[i]))
+				continue;
+			crs = true;
+			if (!add(type_accepted, "(engine settings)"))
 				return false;
-		if (!setup.empty() && readable(folder(setup) + after_crs) && !add_file(folder(setup) + after_crs))
+		}
+		if (crs && !add(part_types, "(engine settings)"))
 			return false;
 		give_answers_whole();
 		return true;
@@ -184,30 +152,9 @@ public:
 	unsigned loaded() const { return loaded_; }
 
 private:
-	/* Where Debian's package puts what an administrator adds; its own loader includes them too. */
-	static constexpr const char *before_crs = "REQUEST-900-EXCLUSION-RULES-BEFORE-CRS.conf";
-	static constexpr const char *after_crs = "RESPONSE-999-EXCLUSION-RULES-AFTER-CRS.conf";
-
-	bool wrong(const std::string &reason)
+	static bool is_initialization(const modsec_text &t)
 	{
-		why_ = reason;
-		return false;
-	}
-
-	std::string find_setup(const std::string &path) const
-	{
-		if (set_.setup)
-			return set_.setup;
-		return first_readable({path + "/crs-setup.conf", path + "/../crs-setup.conf",
-				       path == "/usr/share/modsecurity-crs" ? "/etc/modsecurity/crs/crs-setup.conf" : "",
-				       path + "/crs-setup.conf.example"});
-	}
-
-	/* Best-fit letters of code page 20127 for %uXXXX; without the file only the low byte counts. */
-	static std::string find_unicode_map(const std::string &path)
-	{
-		return first_readable({path + "/unicode.mapping", "/etc/modsecurity/unicode.mapping",
-				       "/usr/share/modsecurity/unicode.mapping", "/etc/nginx/unicode.mapping"});
+		return std::strstr(t.name, "/REQUEST-901-");
 	}
 
 	/* Which answers are inspected, and how much of them, is policy's: what it hands over is looked at. */
@@ -220,25 +167,20 @@ private:
 
 	/* Paranoia and thresholds are policy's: the example entries that set them, if somebody woke
 	 * them in the setup, must not overrule it. */
-	bool add_setup(const std::string &setup)
+	bool add_text(const modsec_text &t)
 	{
-		if (!add_file(setup) || !add_text("SecRuleRemoveById 900000 900001 900110\n", "(engine settings)"))
+		return add(t.text, t.name) &&
+		       (!t.setup || add("SecRuleRemoveById 900000 900001 900110\n", "(engine settings)"));
+	}
+
+	bool add(const std::string &rules, const std::string &name)
+	{
+		const int n = rules_->load(rules.c_str(), name);
+
+		if (n < 0) {
+			why_ = place(rules_->getParserError(), name);
 			return false;
-		return !readable(folder(setup) + before_crs) || add_file(folder(setup) + before_crs);
-	}
-
-	bool add_text(const std::string &rules, const std::string &name) { return added(rules_->load(rules.c_str(), name), name); }
-	bool add_file(const std::string &file)
-	{
-		if (!readable(file))
-			return wrong(file + ": cannot be read");
-		return added(rules_->loadFromUri(file.c_str()), file);
-	}
-
-	bool added(int n, const std::string &file)
-	{
-		if (n < 0)
-			return wrong(place(rules_->getParserError(), file));
+		}
 		loaded_ += static_cast<unsigned>(n);
 		return true;
 	}
@@ -308,6 +250,8 @@ void lay_over(Transaction &t, const modsec_request &req)
 	set_tx(t, "detection_paranoia_level", detection);
 	set_tx(t, "inbound_anomaly_score_threshold", req.threshold_request);
 	set_tx(t, "outbound_anomaly_score_threshold", req.threshold_response);
+	if (req.type_accepted)
+		t.m_collections.m_tx_collection->storeOrUpdateFirst("portcullis_type", req.type_accepted);
 	for (unsigned i = 0; i < req.exclusions_n; i++) {
 		const modsec_exclusion &x = req.exclusions[i];
 
@@ -376,6 +320,53 @@ void take_head(Transaction &t, const modsec_request &req)
 	t.m_variableServerName.set(req.server_name, 0);
 }
 
+void add_cookies(Transaction &t, const modsec_request &req)
+{
+	for (unsigned i = 0; i < req.extras_n; i++) {
+		const extra &x = req.extras[i];
+
+		if (x.kind != EXTRA_COOKIE)
+			continue;
+		t.m_variableRequestCookies.set(text(x.name), text(x.value), 0);
+		t.m_variableRequestCookiesNames.set(text(x.name), text(x.name), 0);
+	}
+}
+
+/* What the body holds beside what the engine finds in it. */
+void add_extras(Transaction &t, const modsec_request &req)
+{
+	for (unsigned i = 0; i < req.extras_n; i++) {
+		const extra &x = req.extras[i];
+
+		if (x.kind == EXTRA_ARGUMENT)
+			t.addArgument("POST", text(x.name), text(x.value), 0);
+		else if (x.kind == EXTRA_FILE)
+			t.m_variableFiles.set(text(x.name), text(x.value), 0);
+	}
+}
+
+/* The engine goes by the beginning of Content-Type; here the whole of it is known. */
+void read_as(Transaction &t, body_reading reading)
+{
+	switch (reading) {
+	case BODY_AS_SAID:
+		return;
+	case BODY_AS_JSON:
+		t.m_requestBodyProcessor = Transaction::JSONRequestBody;
+		t.m_variableReqbodyProcessor.set("JSON", 0);
+		return;
+	case BODY_AS_XML:
+		t.m_requestBodyProcessor = Transaction::XMLRequestBody;
+		t.m_variableReqbodyProcessor.set("XML", 0);
+		return;
+	case BODY_AS_FORM:
+	case BODY_AS_TEXT:
+		t.m_requestBodyProcessor = Transaction::UnknownFormat;
+		t.m_requestBodyType = reading == BODY_AS_FORM ? Transaction::WWWFormUrlEncoded : Transaction::UnknownFormat;
+		t.m_variableReqbodyProcessor.set(reading == BODY_AS_FORM ? "URLENCODED" : "", 0);
+	}
+}
+
 bool stopped(Transaction &t, modsec_verdict *out)
 {
 	if (!t.m_it.disruptive)
@@ -389,9 +380,12 @@ bool stopped(Transaction &t, modsec_verdict *out)
 void run_phases(Transaction &t, const modsec_request &req, bool goes_on, modsec_verdict *out)
 {
 	take_head(t, req);
+	add_cookies(t, req);
 	t.processRequestHeaders();
 	if (stopped(t, out))
 		return;
+	read_as(t, req.reading);
+	add_extras(t, req);
 	if (req.with_body && req.body.len)
 		t.appendRequestBody(reinterpret_cast<const unsigned char *>(req.body.at), req.body.len);
 	if (stopped(t, out))
@@ -430,6 +424,18 @@ unsigned score_of(Transaction &t, std::initializer_list<const char *> names)
 	return most;
 }
 
+/* From `Matched "Operator `Rx' with parameter `...' against variable `ARGS:q' (Value: `...' )`. */
+struct slice variable_of(const std::string &match)
+{
+	static const std::string before = "against variable `", behind = "' (Value: `";
+	const size_t at = match.find(before);
+	const size_t end = at == std::string::npos ? at : match.find(behind, at);
+
+	if (end == std::string::npos)
+		return slice_make("", 0);
+	return slice_make(match.data() + at + before.size(), end - at - before.size());
+}
+
 void report(const RuleMessage &m, modsec_hit_fn *hit, void *context)
 {
 	static const std::string attack = "attack-", none;
@@ -442,6 +448,7 @@ void report(const RuleMessage &m, modsec_hit_fn *hit, void *context)
 	h.severity = static_cast<unsigned>(std::min(std::max(m.m_severity, 0), 7));
 	h.message = slice_from(m.m_message);
 	h.data = slice_from(m.m_data);
+	h.variable = variable_of(m.m_match);
 	h.tag = slice_from(tag == m.m_tags.end() ? none : *tag);
 	hit(context, &h);
 }
@@ -454,8 +461,12 @@ struct modsec {
 	unsigned rules = 0;
 };
 
+/* modsec_mend.cc */
+void modsec_mend();
+
 struct modsec *modsec_load(const struct modsec_ruleset *sets, unsigned n, char *why, size_t room)
 {
+	modsec_mend();
 	try {
 		std::unique_ptr<modsec> m(new modsec);
 

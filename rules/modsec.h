@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "gateway/base/slice.h"
+#include "rules/extra.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -17,16 +17,22 @@ extern "C" {
 
 struct modsec;
 
+/* SecLang, and the name of its file: for messages, and beside which it looks for data. */
+struct modsec_text {
+	const char *name, *text;
+	bool setup;              /* what it says of paranoia and thresholds is policy's */
+};
+
 struct modsec_ruleset {
 	const char *name;
-	const char *path;        /* directory with rules/ *.conf, or with *.conf itself */
-	const char *setup;       /* NULL: looked for beside `path`, then where Debian keeps it */
-	const char *const *before; /* NULL-terminated: after the setup, before the rules */
+	const char *unicode_map; /* NULL: of %uXXXX only the low byte counts */
+	struct modsec_text *texts; /* in this order */
+	unsigned texts_n;
 	uint32_t arguments, json_depth;
 	uint64_t body_max;
 };
 
-/* NULL after writing "FILE:LINE: reason" into `why`. */
+/* What the texts name is opened by its name meanwhile (by_name.h).  NULL after writing "FILE:LINE: reason" into `why`. */
 struct modsec *modsec_load(const struct modsec_ruleset *sets, unsigned n, char *why, size_t room);
 void modsec_free(struct modsec *m);
 /* Rules in force, of all sets. */
@@ -54,12 +60,17 @@ struct modsec_request {
 	unsigned exclusions_n;
 	bool with_body;
 	struct slice body;
+	enum body_reading reading;   /* of the body */
+	const struct extra *extras;  /* arguments and files beside what is found in it; cookies */
+	unsigned extras_n;
+	const char *type_accepted;   /* NULL; or a media type, in lower case, that the rule set's own list is to have, too */
 };
 
 struct modsec_hit {
 	uint32_t rule;
 	unsigned phase, severity;
 	struct slice message, data, tag; /* valid during the call */
+	struct slice variable; /* that matched, "ARGS:q"; empty: not known */
 };
 
 struct modsec_verdict {

@@ -11,22 +11,11 @@ static bool plain(struct slice s)
 	return s.len != 0;
 }
 
-static bool put_line(struct buf *out, const char *word, struct slice value)
-{
-	return plain(value) && buf_print(out, "%s\t%.*s\n", word, SLICE_F(value));
-}
-
 static bool put_ruleset(struct buf *out, const struct plan_ruleset *r)
 {
-	if (!put_line(out, "ruleset", r->name) || !put_line(out, "path", r->path) || r->before_n > PLAN_BEFORE)
-		return false;
-	if (r->setup.len && !put_line(out, "setup", r->setup))
-		return false;
-	for (uint32_t i = 0; i < r->before_n; i++)
-		if (!put_line(out, "before", r->before[i]))
-			return false;
-	return buf_print(out, "arguments\t%u\njson_depth\t%u\nparts\t%u\nbody_max\t%llu\n", r->arguments, r->json_depth,
-			 r->parts, (unsigned long long)r->body_max);
+	return plain(r->name) &&
+	       buf_print(out, "ruleset\t%.*s\narguments\t%u\njson_depth\t%u\nparts\t%u\nbody_max\t%llu\n", SLICE_F(r->name),
+			 r->arguments, r->json_depth, r->parts, (unsigned long long)r->body_max);
 }
 
 bool plan_pack(struct buf *out, const struct plan *plan)
@@ -73,15 +62,7 @@ static const char *take_item(struct plan *p, struct slice word, struct slice val
 		return number(value, INT64_MAX, &p->recycle_bytes) ? NULL : "not a number in its bounds";
 	if (!r)
 		return "an item of no rule set";
-	if (slice_is(word, "path")) {
-		r->path = value;
-	} else if (slice_is(word, "setup")) {
-		r->setup = value;
-	} else if (slice_is(word, "before")) {
-		if (r->before_n == PLAN_BEFORE)
-			return "too many files before the rules";
-		r->before[r->before_n++] = value;
-	} else if (slice_is(word, "body_max")) {
+	if (slice_is(word, "body_max")) {
 		if (!number(value, UINT32_MAX, &r->body_max))
 			return "not a number in its bounds";
 	} else {
@@ -115,10 +96,6 @@ bool plan_unpack(struct slice in, struct plan *out, unsigned *line, const char *
 		if (*why)
 			return false;
 	}
-	*why = "a rule set without a path";
-	for (uint32_t i = 0; i < out->rulesets_n; i++)
-		if (!out->rulesets[i].path.len)
-			return false;
 	*why = out->rulesets_n ? NULL : "no rule set";
 	return out->rulesets_n != 0;
 }

@@ -1,14 +1,12 @@
-/* plan.h -- what rule sets a zygote is to load, as lines of text.
+/* plan.h -- what rule sets a zygote is to load, and their bounds, as lines of text.
  *
  * The supervisor packs it into a memory file, the zygote reads it once.  One
  * line per item: a word, a tab, a value; "ruleset" begins a new one:
  *
  *	ruleset	crs
- *	path	/usr/share/modsecurity-crs
- *	setup	/etc/modsecurity/crs/crs-setup.conf
- *	before	/etc/portcullis/own.conf
  *	arguments	1000
- */
+ *
+ * The rules themselves are in a bundle (bundle.h). */
 #ifndef PORTCULLIS_RULES_PLAN_H
 #define PORTCULLIS_RULES_PLAN_H
 
@@ -18,14 +16,10 @@
 #include "gateway/base/arena.h"
 #include "gateway/base/buf.h"
 
-enum { PLAN_RULESETS = 16, PLAN_BEFORE = 64 };
+enum { PLAN_RULESETS = 16 };
 
 struct plan_ruleset {
 	struct slice name;
-	struct slice path;   /* directory with rules/ *.conf, or with *.conf itself */
-	struct slice setup;  /* crs-setup.conf; empty: the engine looks beside `path`, then where Debian keeps it */
-	struct slice before[PLAN_BEFORE]; /* SecLang after the setup and before the rules */
-	uint32_t before_n;
 	uint32_t arguments;  /* 1000: arguments, form fields or JSON leaves; more are refused */
 	uint32_t json_depth; /* 64 */
 	uint32_t parts;      /* 128, of a multipart body */

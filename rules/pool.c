@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "gateway/base/fail.h"
 #include "gateway/base/hash.h"
@@ -28,7 +29,8 @@ struct lane {
 	struct pool *pool;
 	struct list waiting;
 	struct pressure pressure;
-	uint32_t jobs; /* of this lane, out or waiting */
+	unsigned out, waiting_n; /* jobs; never more than `most` and `waiting_max`: */
+	unsigned most, waiting_max; /* of large ones half as many as of all, so that they leave room for pages */
 	bool full;  /* the socket said EAGAIN; it will say when there is room */
 	bool gone;  /* nobody holds the far end any more, */
 	bool ended; /* and all that was sent from there has been read */
@@ -66,23 +68,35 @@ static _Atomic uint64_t *wanted(struct pool *p, uint32_t slot)
 static void free_slot(struct pool *p, struct pool_ask *q)
 {
 	atomic_store(wanted(p, q->slot), 0);
+	p->lanes[q->lane].out--;
 	p->slots[q->slot].ask = NULL;
 	p->free_slots[p->free_n++] = (uint8_t)q->slot;
 	q->out = false;
 }
 
+static void begin_waiting(struct pool *p, struct pool_ask *q)
+{
+	list_push_last(&p->lanes[q->lane].waiting, &q->link);
+	p->lanes[q->lane].waiting_n++;
+	p->waiting_n++;
+	q->waiting = true;
+}
+
+static void end_waiting(struct pool *p, struct pool_ask *q)
+{
+	list_remove(&q->link);
+	p->lanes[q->lane].waiting_n--;
+	p->waiting_n--;
+	q->waiting = false;
+}
+
 /* The asker's again, before it is told. */
 static void forget(struct pool *p, struct pool_ask *q)
 {
-	if (q->waiting) {
-		list_remove(&q->link);
-		q->waiting = false;
-		p->waiting_n--;
-	}
+	if (q->waiting)
+		end_waiting(p, q);
 	if (q->out)
 		free_slot(p, q);
-	p->lanes[q->lane].jobs -= q->counted;
-	q->counted = false;
 	buf_done(&q->message);
 }
 
@@ -96,6 +110,7 @@ static void answer_ourselves(struct pool *p, struct pool_ask *q, enum waf_result
 	/* Of what was out when everybody was lost nobody knows how far it came. */
 	bill_settle(&q->bill, q->out && result == WAF_LOST ? q->bill.laid_aside_us : 0, loop_us(p->loop));
 	forget(p, q);
+	q->plain_fd = -1;
 	q->answered(q, &answer);
 }
 
@@ -133,6 +148,7 @@ static enum sent put_out(struct pool *p, struct pool_ask *q, int fd)
 	q->slot = p->free_slots[--p->free_n];
 	waf_set_slot(q->message.at + q->message.start, q->slot);
 	q->out = true;
+	p->lanes[q->lane].out++;
 	p->slots[q->slot] = (struct slot){q, q->token};
 	atomic_store(wanted(p, q->slot), q->token);
 	how = send_job(q, fd);
@@ -143,13 +159,19 @@ static enum sent put_out(struct pool *p, struct pool_ask *q, int fd)
 	return how;
 }
 
+/* As far as is known; the socket has the last word. */
+static bool has_room(const struct pool *p, const struct lane *lane)
+{
+	return p->free_n && lane->out < lane->most && !lane->full;
+}
+
 /* Send what waits, small pages first, as far as slots and sockets allow. */
 static void drain(struct pool *p)
 {
 	for (unsigned i = 0; i < WAF_LANES; i++) {
 		struct lane *lane = &p->lanes[i];
 
-		while (p->free_n && !lane->full && !list_empty(&lane->waiting)) {
+		while (has_room(p, lane) && !list_empty(&lane->waiting)) {
 			struct pool_ask *q = LIST_OF(lane->waiting.next, struct pool_ask, link);
 			enum sent how = put_out(p, q, p->plan.lanes[q->lane]);
 
@@ -157,9 +179,7 @@ static void drain(struct pool *p)
 				lane->full = true;
 				break;
 			}
-			list_remove(&q->link);
-			q->waiting = false;
-			p->waiting_n--;
+			end_waiting(p, q);
 			if (how == SENT_NEVER)
 				answer_ourselves(p, q, WAF_LOST);
 		}
@@ -242,26 +262,48 @@ static void pay_orphan(struct pool *p, const struct waf_answer *answer)
 		}
 }
 
-static void take_answer(struct pool *p, struct slice message)
+/* False: it is nobody's, and so is the descriptor. */
+static bool take_answer(struct pool *p, struct slice message, int plain_fd)
 {
 	struct waf_answer answer;
 	struct pool_ask *q = NULL;
 
 	if (!waf_unpack_answer(message, &answer))
-		return;
+		return false;
 	for (unsigned i = 0; i < WAF_OUTSTANDING; i++)
 		if (p->slots[i].ask && p->slots[i].token == answer.token)
 			q = p->slots[i].ask;
 	if (!q) {
 		pay_orphan(p, &answer); /* cancelled, or answered before */
-		return;
+		return false;
 	}
 	if (answer.result != WAF_SHED)
 		pressure_done(&p->lanes[q->lane].pressure, loop_us(p->loop) - q->asked_us - answer.wall_us,
 			      q->queue_until_us - q->asked_us, loop_us(p->loop));
 	bill_settle(&q->bill, answer.cpu_us, loop_us(p->loop));
 	forget(p, q);
+	q->plain_fd = plain_fd;
 	q->answered(q, &answer);
+	return true;
+}
+
+/* One datagram, and the one descriptor that may come with it.  The kernel closes what there is no room for: CMSG_SPACE
+ * would be room for two. */
+static ssize_t receive(struct pool *p, int fd, int *plain_fd)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec part = {p->in, WAF_MESSAGE};
+	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_LEN(sizeof(int))};
+	ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&m);
+
+	*plain_fd = -1;
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(plain_fd, CMSG_DATA(c), sizeof(int));
+	return n;
 }
 
 /* Nobody will answer what is out on this lane. */
@@ -283,7 +325,8 @@ static void end_lane(struct pool *p, struct lane *lane)
 static void read_lane(struct pool *p, struct lane *lane)
 {
 	for (unsigned i = 0; i < LANE_TURN; i++) {
-		ssize_t n = recv(lane->watch.fd, p->in, WAF_MESSAGE, MSG_DONTWAIT | MSG_TRUNC);
+		int plain_fd;
+		ssize_t n = receive(p, lane->watch.fd, &plain_fd);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -293,8 +336,8 @@ static void read_lane(struct pool *p, struct lane *lane)
 			end_lane(p, lane);
 			return;
 		}
-		if (n <= WAF_MESSAGE)
-			take_answer(p, slice_make(p->in, (size_t)n));
+		if ((n > WAF_MESSAGE || !take_answer(p, slice_make(p->in, (size_t)n), plain_fd)) && plain_fd >= 0)
+			close(plain_fd);
 	}
 	/* An inspector that was taken over could write as fast as we read. */
 	task_start(p->loop, &lane->more);
@@ -336,7 +379,9 @@ static uint64_t new_token(struct pool *p)
 /* A body that takes long must not stand in front of a page. */
 static enum waf_lane lane_of(const struct waf_job *job)
 {
-	return job->body_len > (job->answering ? POOL_SMALL_ANSWER : POOL_SMALL) ? WAF_BIG : WAF_SMALL;
+	uint64_t len = job->coding ? job->plain_most : job->body_len;
+
+	return len > (job->answering ? POOL_SMALL_ANSWER : POOL_SMALL) ? WAF_BIG : WAF_SMALL;
 }
 
 /* At something that may take long.  What its cell says is a hint and no more: the inspector may write what it
@@ -369,31 +414,25 @@ static uint32_t always_allowed(const struct pool *p, enum waf_lane lane)
 static bool is_let_in(struct pool *p, const struct pool_ask *q, const struct waf_job *job)
 {
 	struct lane *lane = &p->lanes[q->lane];
+	uint32_t ahead = lane->out + lane->waiting_n;
 
-	if (!lane->jobs)
+	if (!ahead)
 		pressure_none(&lane->pressure, q->asked_us);
-	return job->answering || pressure_allows(&lane->pressure, lane->jobs, always_allowed(p, q->lane),
+	return job->answering || pressure_allows(&lane->pressure, ahead, always_allowed(p, q->lane),
 						 q->queue_until_us - q->asked_us, q->asked_us);
-}
-
-static bool take_in(struct pool *p, struct pool_ask *q)
-{
-	p->lanes[q->lane].jobs++;
-	q->counted = true;
-	return true;
 }
 
 bool pool_ask(struct pool *p, struct pool_ask *q, struct waf_job *job, int body_fd, uint32_t queue_ms)
 {
 	struct lane *lane;
-	enum sent how = SENT_LATER;
+	enum sent how;
 
 	q->token = job->token = new_token(p);
 	q->lane = lane_of(job);
 	q->body_fd = body_fd;
 	q->asked_us = loop_us(p->loop);
 	q->queue_until_us = job->queue_until_us = q->asked_us + (int64_t)queue_ms * 1000;
-	q->out = q->waiting = q->counted = false;
+	q->out = q->waiting = false;
 	job->worker = p->plan.worker;
 	job->slot = 0;
 	lane = &p->lanes[q->lane];
@@ -401,21 +440,21 @@ bool pool_ask(struct pool *p, struct pool_ask *q, struct waf_job *job, int body_
 	if (lane->ended || !is_let_in(p, q, job) || !waf_pack_job(&q->message, job))
 		goto no;
 	if (through_door(p, q))
-		return take_in(p, q);
-	if (p->free_n && !lane->full && list_empty(&lane->waiting))
+		return true;
+	if (has_room(p, lane) && list_empty(&lane->waiting)) {
 		how = put_out(p, q, p->plan.lanes[q->lane]);
-	if (how == SENT)
-		return take_in(p, q);
-	if (how == SENT_NEVER || p->waiting_n >= p->plan.waiting_max)
-		goto no;
-	if (p->free_n)
+		if (how == SENT)
+			return true;
+		if (how == SENT_NEVER)
+			goto no;
 		lane->full = true;
-	list_push_last(&lane->waiting, &q->link);
-	q->waiting = true;
-	p->waiting_n++;
+	}
+	if (p->waiting_n >= p->plan.waiting_max || lane->waiting_n >= lane->waiting_max)
+		goto no;
+	begin_waiting(p, q);
 	if (!timer_on(&p->expiry))
 		start_expiry(p);
-	return take_in(p, q);
+	return true;
 no:
 	buf_done(&q->message);
 	return false;
@@ -469,6 +508,8 @@ struct pool *pool_new(struct loop *l, const struct pool_plan *plan)
 	}
 	for (unsigned i = 0; i < WAF_LANES; i++) {
 		p->lanes[i].pool = p;
+		p->lanes[i].most = i == WAF_BIG ? WAF_OUTSTANDING / 2 : WAF_OUTSTANDING;
+		p->lanes[i].waiting_max = i == WAF_BIG ? plan->waiting_max / 2 : plan->waiting_max;
 		list_init(&p->lanes[i].waiting);
 		task_init(&p->lanes[i].more, read_more);
 		if (!p->in || !watch_add(l, &p->lanes[i].watch, plan->lanes[i], ready)) {

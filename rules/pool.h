@@ -1,8 +1,9 @@
 /* pool.h -- the worker's side of inspection: ask, and be answered once.
  *
- * At most WAF_OUTSTANDING jobs are out; the rest wait here, oldest first, where
- * they can be cancelled and where their `queue` time runs too.  Where a queue stands
- * (pressure.h), questions about requests are refused at once.  Never blocks. */
+ * At most WAF_OUTSTANDING jobs are out, half of them with large bodies; the rest
+ * wait here, oldest first, where they can be cancelled and where their `queue`
+ * time runs too.  Where a queue stands (pressure.h), questions about requests are
+ * refused at once.  Never blocks. */
 #ifndef PORTCULLIS_RULES_POOL_H
 #define PORTCULLIS_RULES_POOL_H
 
@@ -37,10 +38,10 @@ struct pool_ask {
 	int64_t queue_until_us, asked_us;
 	bool out;      /* sent, not answered */
 	bool waiting;  /* here */
+	int plain_fd;  /* while `answered` runs: -1, or the decoded content's file, unlooked at; it is the asker's */
 	void (*answered)(struct pool_ask *q, const struct waf_answer *answer);
 	void *owner;
 	struct bill bill; /* set before asking, or zeroed: who pays; settled here once the question was taken */
-	bool counted;  /* among its lane's jobs */
 };
 
 /* job->token, slot, worker and queue_until_us are filled in here (`queue_ms` from now).  False, and no

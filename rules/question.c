@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "gateway/base/metric.h"
@@ -45,6 +46,8 @@ static void free_asked(struct asked *q)
 {
 	if (q->own_fd >= 0)
 		close(q->own_fd);
+	if (q->plain_fd >= 0)
+		close(q->plain_fd);
 	mem_give(pool_budget(conf_of(q->visit)->pool), q, sizeof *q);
 }
 
@@ -149,6 +152,9 @@ static void answered(struct pool_ask *ask, const struct waf_answer *answer)
 		count(ask, answer);
 	q->result = answer->result;
 	q->status = answer->status;
+	q->plain = answer->plain;
+	q->plain_len = answer->plain_len;
+	q->plain_fd = ask->plain_fd;
 	if (answer->result == WAF_ALLOW || answer->result == WAF_DENY) {
 		keep_answer(q, answer);
 		if (q->answering)
@@ -208,7 +214,36 @@ static bool fill_fields(struct waf_job *job, const struct request *req, struct a
 	return true;
 }
 
-static bool fill_job(struct waf_job *job, struct visit *v, uint64_t body_len)
+/* What content in a coding may become: a length by which its inspection is planned, too. */
+static uint64_t plain_most(const struct rules_state *s, uint64_t coded)
+{
+	uint64_t most = coded * WAF_PLAIN_TIMES;
+
+	if (most < WAF_PLAIN_LEAST)
+		most = WAF_PLAIN_LEAST;
+	if (most > WAF_PLAIN_MOST)
+		most = WAF_PLAIN_MOST;
+	return most < s->plan.body_max ? most : s->plan.body_max;
+}
+
+static void fill_content(struct waf_job *job, const struct visit *v, bool answering, uint64_t body_len)
+{
+	const struct rules_config *c = v->conf;
+	const struct rules_state *s = v->state;
+	uint64_t inspected = body_len;
+
+	job->body_len = body_len;
+	job->with_body = body_len != 0;
+	if (body_len && !answering && s->coding != CODING_NONE) {
+		job->coding = (uint8_t)s->coding;
+		job->plain_most = inspected = plain_most(s, body_len);
+	}
+	job->files = s->plan.inspect == POLICY_INSPECT_FULL;
+	job->type_listed = s->type_listed;
+	job->run_ms = c->run_ms + c->run_ms_per_kib * (uint32_t)(inspected >> 10);
+}
+
+static bool fill_job(struct waf_job *job, struct visit *v, bool answering, uint64_t body_len)
 {
 	const struct rules_config *c = v->conf;
 	const struct rules_state *s = v->state;
@@ -223,7 +258,7 @@ static bool fill_job(struct waf_job *job, struct visit *v, uint64_t body_len)
 	job->detection_paranoia = (uint8_t)s->plan.detection_paranoia;
 	job->threshold_request = (uint16_t)s->plan.threshold_request;
 	job->threshold_response = (uint16_t)s->plan.threshold_response;
-	job->run_ms = c->run_ms + c->run_ms_per_kib * (uint32_t)(body_len >> 10);
+	fill_content(job, v, answering, body_len);
 	job->client = v->facts->client;
 	job->client_port = v->facts->client_port;
 	job->server_name = req->host;
@@ -232,8 +267,6 @@ static bool fill_job(struct waf_job *job, struct visit *v, uint64_t body_len)
 	job->method = req->method;
 	job->target = req->target;
 	job->minor = req->minor;
-	job->body_len = body_len;
-	job->with_body = body_len != 0;
 	job->keep = s->answers;
 	for (unsigned i = 0; i < s->plan.exclusions_n; i++)
 		fits = add_exclusions_of(job, s->plan.exclusions[i]) && fits;
@@ -280,7 +313,7 @@ static struct asked *new_asked(struct visit *v, bool answering)
 		return NULL;
 	q->visit = v;
 	q->answering = answering;
-	q->own_fd = -1;
+	q->own_fd = q->plain_fd = -1;
 	q->ask.answered = answered;
 	return q;
 }
@@ -311,7 +344,7 @@ struct verdict question_ask(struct visit *v, bool answering, const struct held *
 	struct rules_state *s = v->state;
 	struct asked *q = new_asked(v, answering);
 
-	if (!q || !fill_job(&job, v, held ? held->len : 0))
+	if (!q || !fill_job(&job, v, answering, held ? held->len : 0))
 		goto busy;
 	if (answering)
 		answer_fill_job(v, q, &job);
@@ -344,6 +377,35 @@ bool question_failed(const struct visit *v, const struct asked *q, struct verdic
 	if (!lost && q->result != WAF_SHED)
 		return false;
 	*out = question_unsure(v, q->answering, lost ? REASON_WAF_LOST : REASON_WAF_BUSY);
+	return true;
+}
+
+/* An inspector's word is a stranger's: a file that can still change, or of another length, is none. */
+static bool is_plain_file(int fd, uint64_t len)
+{
+	int seals = fd < 0 ? -1 : fcntl(fd, F_GET_SEALS), needed = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+	struct stat st;
+
+	return seals >= 0 && (seals & needed) == needed && fstat(fd, &st) == 0 && (uint64_t)st.st_size == len;
+}
+
+bool question_take_plain(struct visit *v)
+{
+	const struct rules_state *s = v->state;
+	struct asked *q = s->asked;
+	struct facts *f = v->facts;
+
+	/* Content of no bytes was no content to decode. */
+	if (!v->held || !v->held->len) {
+		f->content_identity = true;
+		return true;
+	}
+	if (!q->plain || q->plain_len > s->plan.body_max || (q->plain_len && !is_plain_file(q->plain_fd, q->plain_len)))
+		return false;
+	f->content_identity = f->content_replaced = true;
+	f->content_len = q->plain_len;
+	f->content_fd = q->plain_fd;
+	q->plain_fd = -1;
 	return true;
 }
 

@@ -6,7 +6,9 @@
  * is refused, never cut to fit. */
 #include "rules/waf.h"
 
-enum { JOB_MAGIC = 0x4a574633, ANSWER_MAGIC = 0x41574633, FIELDS_MOST = 4096 };
+#include "rules/media.h"
+
+enum { JOB_MAGIC = 0x4a574634, ANSWER_MAGIC = 0x41574634, FIELDS_MOST = 4096 };
 
 struct reader {
 	struct slice in;
@@ -54,11 +56,12 @@ static bool put_bytes(struct buf *b, struct slice s)
 
 /* The fixed part, in one place for both directions. */
 struct job_head {
-	uint64_t token, body_len, kept;
+	uint64_t token, body_len, plain_most, kept;
 	int64_t queue_until_us;
 	uint32_t magic, slot, worker, run_ms, ruleset, fields_n, exclusions_n, answer_n;
 	uint16_t threshold_request, threshold_response, client_port, server_port, status;
-	uint8_t mode, paranoia, detection_paranoia, with_body, body_outside, minor, keep, answering, status_minor, pad[5];
+	uint8_t mode, paranoia, detection_paranoia, with_body, body_outside, minor, keep, answering, status_minor;
+	uint8_t coding, files, type_listed, pad[2];
 	struct addr client;
 };
 
@@ -107,6 +110,10 @@ bool waf_pack_job(struct buf *out, const struct waf_job *job)
 	head.with_body = job->with_body;
 	head.body_outside = job->body_outside;
 	head.body_len = job->body_len;
+	head.coding = job->coding;
+	head.plain_most = job->plain_most;
+	head.files = job->files;
+	head.type_listed = job->type_listed;
 	head.client = job->client;
 	head.client_port = job->client_port;
 	head.server_port = job->server_port;
@@ -148,6 +155,10 @@ static bool job_from_head(const struct job_head *head, struct waf_job *out)
 		.with_body = head->with_body,
 		.body_outside = head->body_outside,
 		.body_len = head->body_len,
+		.coding = head->coding,
+		.plain_most = head->plain_most,
+		.files = head->files,
+		.type_listed = head->type_listed,
 		.client = head->client,
 		.client_port = head->client_port,
 		.server_port = head->server_port,
@@ -160,7 +171,8 @@ static bool job_from_head(const struct job_head *head, struct waf_job *out)
 		.status_minor = head->status_minor,
 	};
 	return head->magic == JOB_MAGIC && head->token && head->slot < WAF_OUTSTANDING && head->worker < WAF_WORKERS &&
-	       head->mode <= WAF_DETECT && head->with_body <= 1 && head->body_outside <= 1 &&
+	       head->mode <= WAF_DETECT && head->with_body <= 1 && head->body_outside <= 1 && head->files <= 1 &&
+	       head->type_listed <= 1 && head->coding < CODING_OTHER && head->plain_most <= WAF_PLAIN_MOST &&
 	       head->fields_n <= FIELDS_MOST && head->exclusions_n <= WAF_EXCLUSIONS && head->keep <= 1 &&
 	       head->answering <= 1 && head->answer_n <= FIELDS_MOST &&
 	       (head->answering ? head->status >= 200 && head->status <= 599 && !head->keep : !head->answer_n);
@@ -229,7 +241,8 @@ bool waf_pack_answer(struct buf *out, const struct waf_answer *answer)
 	bool fits = answer->hits_n <= WAF_HITS && put_number(out, ANSWER_MAGIC, 4) && put_number(out, answer->token, 8) &&
 		    put_number(out, N(answer->result), 1) && put_number(out, answer->status, 2) &&
 		    put_number(out, answer->score, 4) && put_number(out, answer->keeper, 1) &&
-		    put_number(out, answer->again, 1) && put_number(out, answer->cpu_us, 4) &&
+		    put_number(out, answer->again, 1) && put_number(out, answer->plain, 1) &&
+		    put_number(out, answer->plain_len, 8) && put_number(out, answer->cpu_us, 4) &&
 		    put_number(out, answer->wall_us, 4) && put_number(out, answer->hits_cut, 4) &&
 		    put_number(out, answer->hits_n, 4);
 
@@ -258,7 +271,7 @@ static bool take_hit(struct reader *r, struct waf_hit *h)
 bool waf_unpack_answer(struct slice in, struct waf_answer *out)
 {
 	struct reader r = {.in = in};
-	uint64_t magic = take_number(&r, 4), result, again;
+	uint64_t magic = take_number(&r, 4), result, again, plain;
 
 	out->token = take_number(&r, 8);
 	result = take_number(&r, 1);
@@ -266,14 +279,17 @@ bool waf_unpack_answer(struct slice in, struct waf_answer *out)
 	out->score = (uint32_t)take_number(&r, 4);
 	out->keeper = (uint8_t)take_number(&r, 1);
 	again = take_number(&r, 1);
+	plain = take_number(&r, 1);
+	out->plain_len = take_number(&r, 8);
 	out->cpu_us = (uint32_t)take_number(&r, 4);
 	out->wall_us = (uint32_t)take_number(&r, 4);
 	out->hits_cut = (uint32_t)take_number(&r, 4);
 	out->hits_n = (uint32_t)take_number(&r, 4);
 	if (r.bad || magic != ANSWER_MAGIC || !out->token || result > WAF_SHED || out->hits_n > WAF_HITS ||
-	    out->keeper > WAF_INSPECTORS || again > 1)
+	    out->keeper > WAF_INSPECTORS || again > 1 || plain > 1 || out->plain_len > (plain ? WAF_PLAIN_MOST : 0))
 		return false;
 	out->again = again;
+	out->plain = plain;
 	out->result = (enum waf_result)result;
 	if (out->result == WAF_DENY ? out->status < 300 || out->status > 599 : out->status != 0)
 		return false;

@@ -22,9 +22,14 @@ enum {
 	WAF_OUTSTANDING = 128,        /* jobs of one worker that are out at once */
 	WAF_TEXT = 512,               /* most bytes of a hit's message or data */
 	WAF_ANSWER_MOST = 16 << 20,   /* most bytes of an answer's content */
+	WAF_PLAIN_MOST = 8 << 20,     /* most bytes that content in a coding becomes */
 	WAF_KEPT = 256,               /* transactions that all inspectors keep for the answers to come, */
 	WAF_KEPT_BYTES = 32 << 20,    /* and what they are thought to take */
 };
+
+/* Content in a coding: it may become so many times as long, but so much in any case, and never more than
+ * WAF_PLAIN_MOST. */
+enum { WAF_PLAIN_TIMES = 20, WAF_PLAIN_LEAST = 64 << 10 };
 
 enum waf_mode { WAF_ENFORCE, WAF_DETECT };
 
@@ -48,6 +53,10 @@ struct waf_job {
 	bool with_body;      /* the body is there to be inspected */
 	bool body_outside;   /* it travels as a descriptor */
 	uint64_t body_len;
+	uint8_t coding;      /* enum media_coding: it is decoded before it is inspected, */
+	uint64_t plain_most; /* ... into so many bytes at most */
+	bool files;          /* what files hold is looked at, too */
+	bool type_listed;    /* policy names the content's media type: the rule set's own list does not matter */
 	struct addr client;
 	uint16_t client_port;
 	struct slice server_name; /* canonical host */
@@ -77,8 +86,8 @@ struct waf_hit {
 };
 
 /* Rules of the gateway's own, in the range of ModSecurity's recommended configuration: content
- * that cannot be parsed, or is not in the one form that everybody reads the same. */
-enum { WAF_RULE_FIRST = 200002, WAF_RULE_BODY = 200010, WAF_RULE_LAST = 200010 };
+ * that cannot be parsed, or is not in the one form that everybody reads the same; methods in disguise. */
+enum { WAF_RULE_FIRST = 200002, WAF_RULE_BODY = 200010, WAF_RULE_LAST = 200011 };
 
 enum waf_result { WAF_ALLOW, WAF_DENY, WAF_LOST, WAF_SHED };
 
@@ -89,6 +98,10 @@ struct waf_answer {
 	uint32_t score;         /* inbound anomaly score; outbound of an answer */
 	uint8_t keeper;         /* of a request: 1 + number of the inspector that keeps its transaction; 0: nobody */
 	bool again;             /* of an answer: the request's head was run again, without its content */
+	/* Of a request that is let through: its content was decoded, and is what an origin is to be sent.  It travels
+	 * beside the answer as a sealed memory file, unless it is empty. */
+	bool plain;
+	uint64_t plain_len;
 	uint32_t cpu_us, wall_us;
 	uint32_t hits_n;
 	uint32_t hits_cut;      /* more matched than fit */

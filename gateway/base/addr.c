@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 
+#include "gateway/base/fail.h"
 #include "gateway/base/text.h"
 
 static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
@@ -144,21 +145,27 @@ bool addr_is_special(const struct addr *a)
 	return false;
 }
 
+void addr_from_bytes(const uint8_t *at, unsigned n, struct addr *out)
+{
+	CHECK(n == 4 || n == 16);
+	memcpy(out->b, mapped, sizeof mapped);
+	memcpy(out->b + 16 - n, at, n);
+	fold(out);
+}
+
 bool addr_from_sockaddr(const struct sockaddr_storage *from, struct addr *out, uint16_t *port)
 {
 	if (from->ss_family == AF_INET) {
 		const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)from;
 
-		memcpy(out->b, mapped, sizeof mapped);
-		memcpy(out->b + 12, &in->sin_addr, 4);
+		addr_from_bytes((const uint8_t *)&in->sin_addr, 4, out);
 		*port = ntohs(in->sin_port);
 		return true;
 	}
 	if (from->ss_family == AF_INET6) {
 		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)from;
 
-		memcpy(out->b, &in6->sin6_addr, 16);
-		fold(out);
+		addr_from_bytes((const uint8_t *)&in6->sin6_addr, 16, out);
 		*port = ntohs(in6->sin6_port);
 		return true;
 	}

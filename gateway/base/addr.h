@@ -38,6 +38,8 @@ bool cidr_parse(struct slice text, struct cidr *out, const char **why);
 /* An IPv6 network, however wide, has no IPv4 address in it. */
 bool cidr_has(const struct cidr *net, const struct addr *a);
 
+/* 4 or 16 bytes in network order. */
+void addr_from_bytes(const uint8_t *at, unsigned n, struct addr *out);
 /* From and to the kernel's form; port in host order. */
 bool addr_from_sockaddr(const struct sockaddr_storage *from, struct addr *out, uint16_t *port);
 /* IPv4 as AF_INET.  Returns the length to give to the kernel. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "gateway/base/fail.h"
+#include "gateway/base/line.h"
 #include "gateway/base/text.h"
 
 /* Room kept for closing brackets and the mark that something was left out. */
@@ -74,62 +75,41 @@ void json_end(struct json *j)
 	j->comma = true;
 }
 
-/* Length of the character at `s` if it may stand in a line as it is, else 0. */
+/* Length of the character at `s` if it may stand in a string as it is, else 0. */
 static size_t plain(struct slice s)
 {
 	unsigned char c = (unsigned char)s.at[0];
-	size_t n = c < 0x80 ? 1 : c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
 
-	if (c < 0x20 || c == 0x7f || c == '"' || c == '\\')
-		return 0;
 	if (c < 0x80)
-		return 1;
-	if (n > s.len || !text_is_utf8(slice_first(s, n)))
-		return 0;
-	/* C1 controls; U+200B-200F, U+2028-202E, U+2066-2069; U+061C; U+FEFF. */
-	if (c == 0xc2 && (unsigned char)s.at[1] < 0xa0)
-		return 0;
-	if (c == 0xd8 && (unsigned char)s.at[1] == 0x9c)
-		return 0;
-	if (c == 0xe2) {
-		unsigned char b = (unsigned char)s.at[1], d = (unsigned char)s.at[2];
-
-		if (b == 0x80 && ((d >= 0x8b && d <= 0x8f) || (d >= 0xa8 && d <= 0xae)))
-			return 0;
-		if (b == 0x81 && d >= 0xa6 && d <= 0xa9)
-			return 0;
-	}
-	if (c == 0xef && (unsigned char)s.at[1] == 0xbb && (unsigned char)s.at[2] == 0xbf)
-		return 0;
-	return n;
+		return c >= 0x20 && c != 0x7f && c != '"' && c != '\\';
+	return line_plain(s);
 }
 
-/* Escape one byte that may not stand as it is.  A byte that is not part of a character becomes
- * U+DCxx's readable cousin \\xNN, which a reader can tell from text. */
-static size_t escape(char out[8], struct slice s, size_t *used)
+/* Escape what may not stand as it is: a character of its own, "\\xNN" for a byte that is none (line.h). */
+static size_t escape(char out[16], struct slice s, size_t *used)
 {
 	unsigned char c = (unsigned char)s.at[0];
+	size_t n = c < 0x80 ? 1 : c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+	uint32_t code = n == 1 ? c : c & (0xffu >> (n + 1));
 
 	*used = 1;
+	if (c == '\\' && s.len > 1 && s.at[1] == 'x')
+		return (size_t)snprintf(out, 16, "\\\\x5c");
 	if (c == '"' || c == '\\')
-		return (size_t)snprintf(out, 8, "\\%c", c);
+		return (size_t)snprintf(out, 16, "\\%c", c);
 	if (c == '\n')
-		return (size_t)snprintf(out, 8, "\\n");
+		return (size_t)snprintf(out, 16, "\\n");
 	if (c == '\t')
-		return (size_t)snprintf(out, 8, "\\t");
-	if (c < 0x80)
-		return (size_t)snprintf(out, 8, "\\u%04x", c);
-	if (s.len >= 2 && c < 0xe0 && text_is_utf8(slice_first(s, 2))) {
-		*used = 2;
-		return (size_t)snprintf(out, 8, "\\u%04x", (c & 0x1fu) << 6 | ((unsigned char)s.at[1] & 0x3fu));
-	}
-	if (s.len >= 3 && c >= 0xe0 && c < 0xf0 && text_is_utf8(slice_first(s, 3))) {
-		*used = 3;
-		return (size_t)snprintf(out, 8, "\\u%04x",
-					(c & 0x0fu) << 12 | ((unsigned char)s.at[1] & 0x3fu) << 6 |
-						((unsigned char)s.at[2] & 0x3fu));
-	}
-	return (size_t)snprintf(out, 8, "\\\\x%02x", c);
+		return (size_t)snprintf(out, 16, "\\t");
+	if (n > s.len || !text_is_utf8(slice_first(s, n)))
+		return (size_t)snprintf(out, 16, "\\\\x%02x", c);
+	*used = n;
+	for (size_t i = 1; i < n; i++)
+		code = code << 6 | ((unsigned char)s.at[i] & 0x3fu);
+	if (code < 0x10000)
+		return (size_t)snprintf(out, 16, "\\u%04x", code);
+	code -= 0x10000;
+	return (size_t)snprintf(out, 16, "\\u%04x\\u%04x", 0xd800 | code >> 10, 0xdc00 | (code & 0x3ff));
 }
 
 void json_text(struct json *j, const char *key, struct slice value)
@@ -142,7 +122,7 @@ void json_text(struct json *j, const char *key, struct slice value)
 	while (i < value.len) {
 		size_t n = plain(slice_after(value, i)), used = n;
 		const char *from = value.at + i;
-		char escaped[8];
+		char escaped[16];
 
 		if (!n) {
 			n = escape(escaped, slice_after(value, i), &used);

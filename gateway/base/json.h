@@ -2,9 +2,9 @@
  *
  * For log lines and answers of our own; reading JSON is jansson's business.
  * Output never exceeds the room given: what does not fit is left out and the
- * line stays valid JSON, with "cut":true at its end.  Control characters,
- * invalid UTF-8, U+2028/9 and bidirectional controls are escaped, so that one
- * record is one line in any viewer. */
+ * line stays valid JSON, with "cut":true at its end.  What may not stand in a line
+ * (line.h) is escaped, so that one record is one line in any viewer: characters as
+ * JSON has it, a byte that is none of a character as the four characters "\xNN". */
 #ifndef PORTCULLIS_BASE_JSON_H
 #define PORTCULLIS_BASE_JSON_H
 

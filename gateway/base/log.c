@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gateway/base/line.h"
 #include "gateway/base/metric.h"
 
 static struct {
@@ -62,7 +63,7 @@ static void say(enum log_level level, const char *fmt, va_list args)
 {
 	static const char *const names[] = {"debug", "info", "warn", "error"};
 	struct timespec now;
-	char line[2048], stamp[32];
+	char line[2048], safe[4096], stamp[32];
 	struct tm utc;
 	int n, m;
 
@@ -77,10 +78,7 @@ static void say(enum log_level level, const char *fmt, va_list args)
 	if (m < 0)
 		return;
 	n = n + m < (int)sizeof line ? n + m : (int)sizeof line - 1;
-	for (int i = 0; i < n; i++)
-		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-			line[i] = '?';
-	log_line(LOG_ERRORS, slice_make(line, (size_t)n), 0);
+	log_line(LOG_ERRORS, slice_make(safe, line_escape(safe, sizeof safe, slice_make(line, (size_t)n), false)), 0);
 }
 
 #define SAY(name, level)                    \

@@ -66,6 +66,11 @@ static inline char ascii_lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
+static inline bool ascii_is_alnum(char c)
+{
+	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+}
+
 bool slice_ieq(struct slice a, struct slice b);
 bool slice_contains(struct slice hay, struct slice needle);
 /* Index of the first `c`, or s.len. */

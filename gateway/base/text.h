@@ -22,6 +22,8 @@ bool text_size(struct slice s, uint64_t *bytes);
 bool text_time(struct slice s, int64_t *seconds);
 /* RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. */
 bool text_is_utf8(struct slice s);
+/* The bytes of one code point, at most U+10FFFF; returns how many. */
+size_t text_put_utf8(char out[4], unsigned code);
 /* Value of a hexadecimal digit, or -1. */
 int text_hex_digit(char c);
 /* The candidate nearest to `word` by edit distance, if near enough to be meant; else NULL.

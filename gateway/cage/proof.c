@@ -169,7 +169,7 @@ static const struct probe {
 	{"send a signal", "kill", signal_parent, 0, CHILDLESS},
 	{"map executable memory", "mmap", memory_with_code, 0, SERVING},
 	{"make memory executable", "mprotect", memory_to_code, 0, SERVING},
-	{"make a memory file", "memfd_create", memory_file, 0, SERVING & ~ROLE(WORKER)},
+	{"make a memory file", "memfd_create", memory_file, 0, SERVING & ~(ROLE(WORKER) | ROLE(ZYGOTE) | ROLE(INSPECTOR))},
 	{"use io_uring", "io_uring_setup", io_uring, 0, EVERYBODY},
 	{"set what a process is", "prctl", process_setting, 0, CAGED & ~ROLE(ZYGOTE)},
 	{"change the uid", "setresuid", change_uid, 0, CAGED},

@@ -125,9 +125,10 @@ const struct cage_row cage_rows[CAGE_ROLES] = {
 				    &spooling}},
 	[CAGE_ZYGOTE] = {.name = "zygote", .own_uid = true, .death_signal = SIGKILL, .files = CAGE_FILES_NONE, .forks = true,
 			 .breeds = true,
-			 .allows = {&living, &data, &narrowing, &waiting, &talking, &measuring, &forking, &breeding}},
+			 .allows = {&living, &data, &narrowing, &waiting, &talking, &measuring, &spooling, &forking, &breeding}},
+	/* Its memory files are what it has decoded. */
 	[CAGE_INSPECTOR] = {.name = "inspector", .own_uid = true, .death_signal = SIGKILL, .files = CAGE_FILES_NONE,
-			    .allows = {&living, &data, &narrowing, &waiting, &talking, &measuring}},
+			    .allows = {&living, &data, &narrowing, &waiting, &talking, &measuring, &spooling}},
 	/* Serves sockets that are open when it starts, and reads shared memory. */
 	[CAGE_ADMIN] = {.name = "admin", .own_uid = true, .death_signal = SIGTERM, .files = CAGE_FILES_NONE,
 			.allows = {&living, &data, &narrowing, &waiting, &talking, &serving, &measuring}},

@@ -76,11 +76,16 @@ struct facts {
 	bool secure;
 	struct slice tls_version, tls_sni;
 	uint64_t body_max;         /* bytes; the operator's bound, or policy's */
+	bool content_identity;     /* declared: Content-Encoding ends here; the content is, or was made, plain */
+	bool content_replaced;     /* declared: this is sent instead of what was held; it is the content in the plain */
+	int content_fd;            /* of it: a sealed memory file, whoever applies it owns it; -1 when that has happened ... */
+	uint64_t content_len;      /* ... or when this is 0 */
 	bool answer_judged;        /* declared: the answer is looked at; informational ones are not passed on */
 	bool answer_plain;         /* declared: so is its content; it is asked for without codings */
 	uint64_t answer_max;       /* declared at GATE_RESPONSE: bytes of content for GATE_RESPONSE_BODY */
 	struct fields client_fields; /* declared: added to the answer (RateLimit ...) */
 	bool waf_caught;           /* the WAF refused it, or would have */
+	bool waf_off;              /* policy says that it is not asked about this request */
 	bool uninspected;          /* policy inspects, and something of this request was not, */
 	bool answer_uninspected;   /* ... or of its answer */
 	unsigned waf_score, waf_answer_score; /* inbound and outbound */

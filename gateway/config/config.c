@@ -118,9 +118,9 @@ static bool name_generation(struct config_reader *r)
 }
 
 struct config *config_read(const char *path, struct arena *a, struct arena *secret, struct config_secrets **secrets,
-			   int databases[CONFIG_DATABASES], struct fail *f)
+			   int copies[CONFIG_COPIES], struct fail *f)
 {
-	struct config_reader r = {.arena = a, .secret = secret, .databases = {-1, -1}, .fail = f};
+	struct config_reader r = {.arena = a, .secret = secret, .copies = {-1, -1, -1}, .fail = f};
 	bool fine;
 
 	arena_init(&r.temp, NULL, 64 << 10);
@@ -129,10 +129,10 @@ struct config *config_read(const char *path, struct arena *a, struct arena *secr
 	config_hash_free(r.rules);
 	arena_done(&r.temp);
 	*secrets = fine ? r.secrets : NULL;
-	for (unsigned i = 0; i < CONFIG_DATABASES; i++)
-		if (databases && fine)
-			databases[i] = r.databases[i];
-		else if (r.databases[i] >= 0)
-			close(r.databases[i]);
+	for (unsigned i = 0; i < CONFIG_COPIES; i++)
+		if (copies && fine)
+			copies[i] = r.copies[i];
+		else if (r.copies[i] >= 0)
+			close(r.copies[i]);
 	return fine ? r.config : NULL;
 }

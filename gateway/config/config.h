@@ -18,6 +18,7 @@ struct config_listener {
 	int serve;                 /* enum config_serve */
 	struct addr address;       /* all zero: any, IPv6 and IPv4 */
 	uint16_t port;
+	struct setting_list proxy_protocol; /* struct cidr: whose connections begin with a PROXY header; empty: nobody's */
 };
 
 struct config_certificate {
@@ -51,13 +52,21 @@ struct config_origin {
 	int64_t eject_failures; /* 3 in a row */
 	int64_t eject_ms;       /* 10s */
 	uint32_t number;
+	/* What a client must not learn: struct slice, its servers' hosts and addresses, sorted by mask_compare, without
+	 * those that are some site's host; and uint16_t, their ports. */
+	struct setting_list names, ports;
 };
+
+/* What becomes of an origin's answer with a status of 500 and above. */
+enum config_errors { CONFIG_ERRORS_REPLACE, CONFIG_ERRORS_PASS };
 
 struct config_site {
 	struct setting_head head; /* key: its name */
 	struct setting_list hosts; /* struct slice: 'shop.example.com', '*.example.com', '*' */
 	struct slice origin_text; /* name of an origin, or a url that makes one */
 	struct slice policy_name; /* empty: none */
+	struct setting_list hide_fields, show_fields; /* struct slice: names of answers' fields, or beginnings with "*" */
+	int errors;               /* enum config_errors */
 	const struct config_origin *origin;
 	const struct policy *policy; /* NULL: none */
 };
@@ -168,7 +177,7 @@ struct config {
 	struct config_logs logs;
 	struct config_admin admin;
 	struct slice hash;                /* hex SHA-256 over every file that was read: names the generation */
-	struct slice rules_hash;          /* ... over the files of rule sets alone: whether inspectors must be made anew */
+	struct slice rules_hash;          /* ... over what rule sets consist of alone: whether inspectors must be made anew */
 	unsigned servers_n;               /* of all origins */
 	bool waf_used;                    /* some site's policy has a waf that is not off */
 };
@@ -185,15 +194,24 @@ struct config_secrets {
 	uint8_t cluster_secret[32];
 };
 
-enum config_database { CONFIG_COUNTRY, CONFIG_ASN, CONFIG_DATABASES };
+/* Copies of files that others read while the gateway runs, as sealed memory files. */
+enum config_copy {
+	CONFIG_COUNTRY, CONFIG_ASN, /* checked GeoIP databases */
+	CONFIG_RULES,               /* the rule files of all rule sets: a bundle (rules/bundle.h) */
+	CONFIG_COPIES
+};
 
 /* Read the file, its policies, list files and origin names.  Everything but key material goes to
- * `a`, keys to `secret`.  `databases`: sealed and checked copies of the GeoIP databases, the caller's to
- * close, -1 for those that are not there; NULL: they are only checked.  NULL after findings. */
+ * `a`, keys to `secret`.  `copies`: the caller's to close, -1 for those that are
+ * not there; NULL: what they would hold is only checked.  NULL after findings. */
 struct config *config_read(const char *path, struct arena *a, struct arena *secret, struct config_secrets **secrets,
-			   int databases[CONFIG_DATABASES], struct fail *f);
+			   int copies[CONFIG_COPIES], struct fail *f);
 /* The site that serves `host` (lower case): exact before the longest wildcard before '*'.  NULL: none. */
 const struct config_site *config_site_of(const struct config *c, struct slice host);
+/* A site has that host, and not by a wildcard; lower case. */
+bool config_is_host(const struct config *c, struct slice host);
+/* `a` is in one of these networks (struct cidr). */
+bool config_lists(const struct setting_list *networks, const struct addr *a);
 void config_schema(FILE *out);
 void config_reference(FILE *out);
 

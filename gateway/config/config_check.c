@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "gateway/config/config_parts.h"
+#include "gateway/http/message.h"
 
 /* *:443 and *:80, when the file says nothing. */
 static bool listen_by_default(struct config_reader *r)
@@ -101,10 +102,39 @@ static bool list_hosts(struct config_reader *r)
 	return true;
 }
 
+/* ---- Fields of answers ---- */
+
+/* Both lists name it: which one is meant? */
+static void refuse_both(struct config_reader *r, const struct config_site *site, unsigned number)
+{
+	const struct slice *hide = site->hide_fields.at, *show = site->show_fields.at;
+
+	for (unsigned i = 0; i < site->hide_fields.n; i++)
+		for (unsigned k = 0; k < site->show_fields.n; k++)
+			if (slice_eq(hide[i], show[k]))
+				fail_at(r->fail, config_place(r, "sites", (int)number, "show_fields"),
+					"site \"%.*s\" hides and shows \"%.*s\"; keep one", SLICE_F(site->head.key), SLICE_F(show[k]));
+}
+
+static void check_fields(struct config_reader *r, const struct config_site *site, unsigned number)
+{
+	const struct slice *show = site->show_fields.at;
+
+	refuse_both(r, site, number);
+	for (unsigned k = 0; k < site->show_fields.n; k++)
+		if (!slice_ends(show[k], SLICE("*")) && !http_is_telltale(show[k]))
+			fail_warn(r->fail, config_place(r, "sites", (int)number, "show_fields"),
+				  "site \"%.*s\": \"%.*s\" is not hidden for what it tells, so there is nothing to show; remove it",
+				  SLICE_F(site->head.key), SLICE_F(show[k]));
+}
+
 void config_sites(struct config_reader *r)
 {
+	const struct config_site *site = r->config->sites.at;
 	const struct config_host *host;
 
+	for (unsigned i = 0; i < r->config->sites.n; i++)
+		check_fields(r, &site[i], i);
 	if (!list_hosts(r))
 		return;
 	host = r->config->hosts.at;
@@ -116,6 +146,16 @@ void config_sites(struct config_reader *r)
 }
 
 /* ---- Finding ---- */
+
+bool config_lists(const struct setting_list *networks, const struct addr *a)
+{
+	const struct cidr *nets = networks->at;
+
+	for (unsigned i = 0; i < networks->n; i++)
+		if (cidr_has(&nets[i], a))
+			return true;
+	return false;
+}
 
 static const struct config_site *find(const struct config *c, struct slice name)
 {
@@ -134,6 +174,11 @@ static const struct config_site *find(const struct config *c, struct slice name)
 			low = middle + 1;
 	}
 	return NULL;
+}
+
+bool config_is_host(const struct config *c, struct slice host)
+{
+	return host.len && host.at[0] != '.' && find(c, host);
 }
 
 const struct config_site *config_site_of(const struct config *c, struct slice host)

@@ -86,6 +86,29 @@ bool config_parse_host(struct setting_reader *r, const struct yaml_node *node, v
 	return keep(r, node, out);
 }
 
+/* A name of a field, or the beginning of some with a star behind it; made lower case. */
+bool config_parse_field(struct setting_reader *r, const struct yaml_node *node, void *out)
+{
+	struct slice s = node->text, *name = out;
+	char *at;
+
+	if (!scalar(r, node, "a field"))
+		return false;
+	for (size_t i = 0; i < s.len; i++)
+		if (!ascii_is_alnum(s.at[i]) && !strchr("-_.", s.at[i]) && (s.at[i] != '*' || i + 1 < s.len || i < 2))
+			return fail_at(r->fail, node->place,
+				       "\"%.*s\" is not the name of a field; write X-Node, or 'X-Debug-*' for all that begin so",
+				       (int)(s.len < 80 ? s.len : 80), s.at);
+	at = arena_take(r->arena, s.len + 1);
+	if (!at)
+		return fail_at(r->fail, node->place, "memory is used up while the file is read");
+	for (size_t i = 0; i < s.len; i++)
+		at[i] = ascii_lower(s.at[i]);
+	at[s.len] = 0;
+	*name = slice_make(at, s.len);
+	return true;
+}
+
 bool config_parse_network(struct setting_reader *r, const struct yaml_node *node, void *out)
 {
 	struct cidr *net = out;

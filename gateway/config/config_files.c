@@ -1,6 +1,4 @@
-/* config_files.c -- the files that portcullis.yaml names: certificates, passwords, rule sets, databases. */
-#include <dirent.h>
-#include <stdlib.h>
+/* config_files.c -- the files that portcullis.yaml names: certificates, passwords, databases. */
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,7 +6,7 @@
 #include "gateway/config/config_parts.h"
 #include "gateway/config/pem.h"
 
-enum { PEM_MOST = 1 << 20, BUNDLE_MOST = 8 << 20, PASSWORD_MOST = 512, RULES_MOST = 16 << 20 };
+enum { PEM_MOST = 1 << 20, BUNDLE_MOST = 8 << 20, PASSWORD_MOST = 512 };
 
 struct place config_place(const struct config_reader *r, const char *top, int i, const char *field)
 {
@@ -143,114 +141,6 @@ void config_passwords(struct config_reader *r)
 	warn_if_open(r, redis->password_file.at, place);
 }
 
-/* ---- Rule sets ---- */
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* Names in PATH/rules that are rules or their data, sorted, in the temporary arena.  -1: no directory. */
-static int list_rules(struct config_reader *r, struct slice path, const char ***out)
-{
-	struct slice folder = arena_print(&r->temp, "%.*s/rules", SLICE_F(path));
-	DIR *d = folder.at ? opendir(folder.at) : NULL;
-	unsigned n = 0, cap = 256;
-	struct dirent *entry;
-
-	*out = ARENA_ARRAY(&r->temp, const char *, cap);
-	while (d && *out && (entry = readdir(d))) {
-		struct slice name = slice_of(entry->d_name);
-
-		if (n < cap && (slice_ends(name, SLICE(".conf")) || slice_ends(name, SLICE(".data"))))
-			(*out)[n++] = arena_copy(&r->temp, name).at;
-	}
-	if (!d || !*out)
-		return -1;
-	closedir(d);
-	qsort(*out, n, sizeof **out, by_name);
-	return (int)n;
-}
-
-static bool hash_path(struct config_reader *r, const char *path, struct place place)
-{
-	struct slice bytes;
-
-	if (!yaml_load(&r->temp, path, RULES_MOST, &bytes, r->fail, place))
-		return false;
-	config_hash_file(r->hash, path, bytes);
-	config_hash_file(r->rules, path, bytes);
-	return true;
-}
-
-/* Beside the rules; where Debian keeps its own, in /etc. */
-static void find_setup(struct config_reader *r, struct config_ruleset *set, int i, struct place place)
-{
-	static const char *const beside[] = {"crs-setup.conf", "crs-setup.conf.example"};
-
-	for (unsigned k = 0; !set->setup.len && k < 2; k++) {
-		struct slice path = arena_print(r->arena, "%.*s/%s", SLICE_F(set->path), beside[k]);
-
-		if (path.at && access(path.at, F_OK) == 0)
-			set->setup = path;
-	}
-	if (!set->setup.len && slice_is(set->path, "/usr/share/modsecurity-crs"))
-		set->setup = arena_copy(r->arena, SLICE("/etc/modsecurity/crs/crs-setup.conf"));
-	if (!set->setup.len)
-		fail_at(r->fail, place, "ruleset \"%.*s\": neither crs-setup.conf nor crs-setup.conf.example in %s; name it with setup",
-			SLICE_F(set->head.key), set->path.at);
-	else
-		hash_path(r, set->setup.at, config_place(r, "rulesets", i, "setup"));
-}
-
-static void check_ruleset(struct config_reader *r, struct config_ruleset *set, int number)
-{
-	struct place place = config_place(r, "rulesets", number, "path");
-	const struct slice *before = set->before.at;
-	unsigned rules = 0;
-	const char **names;
-	int n = list_rules(r, set->path, &names);
-
-	for (int i = 0; i < n; i++) {
-		struct slice path = arena_print(&r->temp, "%s/rules/%s", set->path.at, names[i] ? names[i] : "");
-
-		rules += slice_ends(path, SLICE(".conf"));
-		if (!path.at || !hash_path(r, path.at, place))
-			return;
-	}
-	if (!rules) {
-		fail_at(r->fail, place,
-			"ruleset \"%.*s\": no rules in %s/rules; install Debian's package modsecurity-crs, or name a directory "
-			"with rules/*.conf under rulesets",
-			SLICE_F(set->head.key), set->path.at);
-		return;
-	}
-	find_setup(r, set, number, place);
-	for (unsigned i = 0; i < set->before.n; i++)
-		hash_path(r, before[i].at, config_place(r, "rulesets", number, "before"));
-}
-
-void config_rulesets(struct config_reader *r)
-{
-	struct config *c = r->config;
-	bool given = c->rulesets.n > 0;
-	struct config_ruleset *set = given ? c->rulesets.at : ARENA_NEW(r->arena, struct config_ruleset);
-
-	if (!set) {
-		fail_at(r->fail, r->root->place, "memory is used up while the file is read");
-		return;
-	}
-	if (!given) {
-		set->head = (struct setting_head){arena_copy(r->arena, SLICE("crs")), r->root->place};
-		set->path = arena_copy(r->arena, SLICE("/usr/share/modsecurity-crs"));
-		set->setup = arena_copy(r->arena, SLICE("/etc/modsecurity/crs/crs-setup.conf"));
-		c->rulesets = (struct setting_list){set, 1};
-	}
-	/* Debian's rules need not be there when nobody inspects. */
-	for (unsigned i = 0; (given || c->waf_used) && i < c->rulesets.n; i++)
-		check_ruleset(r, &set[i], (int)i);
-}
-
 /* ---- Databases ---- */
 
 static void check_database(struct config_reader *r, struct slice path, const char *field, int *keep)
@@ -278,6 +168,6 @@ static void check_database(struct config_reader *r, struct slice path, const cha
 
 void config_databases(struct config_reader *r)
 {
-	check_database(r, r->config->geoip.country, "country", &r->databases[CONFIG_COUNTRY]);
-	check_database(r, r->config->geoip.asn, "asn", &r->databases[CONFIG_ASN]);
+	check_database(r, r->config->geoip.country, "country", &r->copies[CONFIG_COUNTRY]);
+	check_database(r, r->config->geoip.asn, "asn", &r->copies[CONFIG_ASN]);
 }

@@ -337,7 +337,7 @@ void config_origins(struct config_reader *r)
 {
 	struct config *c = r->config;
 	unsigned declared = c->origins.n;
-	const struct config_origin *o;
+	struct config_origin *o;
 
 	find_origins(r);
 	/* A misspelt name is told already. */
@@ -349,6 +349,7 @@ void config_origins(struct config_reader *r)
 
 		for (unsigned k = 0; k < o[i].servers.n; k++)
 			find_server(r, &s[k], s[k].head.place);
+		config_names(r, &o[i]);
 	}
 	number(c);
 }

@@ -13,7 +13,7 @@ struct config_reader {
 	struct config *config;
 	struct config_secrets *secrets;
 	struct config_hash *hash, *rules; /* of all files, and of those of rule sets alone */
-	int databases[CONFIG_DATABASES]; /* sealed copies; -1: not there */
+	int copies[CONFIG_COPIES];    /* -1: not there */
 	const char *directory;        /* of portcullis.yaml */
 	const struct yaml_node *root; /* for places that the structs do not keep */
 };
@@ -28,6 +28,7 @@ extern const struct setting config_table[];
 
 /* config_custom.c: values that need more than a kind. */
 bool config_parse_host(struct setting_reader *r, const struct yaml_node *node, void *out);
+bool config_parse_field(struct setting_reader *r, const struct yaml_node *node, void *out);
 bool config_parse_network(struct setting_reader *r, const struct yaml_node *node, void *out);
 bool config_parse_server(struct setting_reader *r, const struct yaml_node *node, void *out);
 bool config_parse_auto(struct setting_reader *r, const struct yaml_node *node, void *out);
@@ -41,13 +42,18 @@ bool config_read_url(struct fail *f, struct place place, struct slice text, stru
 bool config_resolve(struct config_reader *r, struct slice name, struct addr *out, struct place place);
 void config_origins(struct config_reader *r);
 
+/* config_names.c: o->names and o->ports, once its servers are resolved. */
+void config_names(struct config_reader *r, struct config_origin *o);
+
 /* config_check.c: what the entries mean together. */
 void config_listeners(struct config_reader *r, bool given);
 void config_sites(struct config_reader *r);
 
+/* config_rules.c */
+void config_rulesets(struct config_reader *r);
+
 /* config_files.c: what the entries name. */
 void config_certificates(struct config_reader *r);
-void config_rulesets(struct config_reader *r);
 void config_databases(struct config_reader *r);
 void config_passwords(struct config_reader *r);
 void config_ca_files(struct config_reader *r);

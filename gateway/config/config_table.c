@@ -28,7 +28,14 @@ enum {
 
 static const char *const serve_words[] = {"https", "http", "redirect", NULL};
 static const char *const missing_words[] = {"refuse", "degrade", NULL};
+static const char *const errors_words[] = {"replace", "pass", NULL};
 static const char *const level_words[] = {"debug", "info", "warn", "error", NULL};
+
+static const struct setting each_network = {.kind = SETTING_CUSTOM,
+					    .size = sizeof(struct cidr),
+					    .parse = config_parse_network,
+					    .syntax = "a network",
+					    .pattern = "^[0-9a-f:.]+(/[0-9]{1,3})?$"};
 
 static const struct setting listener_table[] = {
 	{CUSTOM("address", config_listener, address_text, config_parse_listen, "ADDRESS:PORT",
@@ -36,7 +43,10 @@ static const struct setting listener_table[] = {
 	 .required = true, .pattern = "^.+:[0-9]{1,5}$"},
 	{WORD("serve", config_listener, serve, "https", serve_words,
 	      "`redirect` answers every request with a redirect to https.")},
-	{LATER("proxy_protocol")},
+	{.key = "proxy_protocol", .kind = SETTING_LIST, .at = offsetof(struct config_listener, proxy_protocol),
+	 .each = &each_network, .lone = true, .least = 1, .most = 1000,
+	 .doc = "Networks of load balancers: their connections begin with a PROXY header (version 1 or 2) that "
+		"names the client, and nobody else's are taken here."},
 	{LATER("tls")},
 	{LATER("http3")},
 	{0},
@@ -93,6 +103,12 @@ static const struct setting each_host = {.kind = SETTING_CUSTOM,
 					 .syntax = "a host",
 					 .pattern = "^(\\*|(\\*\\.)?[a-z0-9_.-]+|\\[[0-9a-f:.]+\\])$"};
 
+static const struct setting each_field = {.kind = SETTING_CUSTOM,
+					  .size = sizeof(struct slice),
+					  .parse = config_parse_field,
+					  .syntax = "a field",
+					  .pattern = "^[A-Za-z0-9_.-]{2,}\\*?$"};
+
 static const struct setting site_table[] = {
 	{.key = "hosts", .kind = SETTING_LIST, .at = offsetof(struct config_site, hosts), .each = &each_host, .lone = true,
 	 .required = true, .least = 1, .most = 10000,
@@ -107,7 +123,14 @@ static const struct setting site_table[] = {
 	{LATER("routes")},
 	{LATER("path_case")},
 	{LATER("path_parameters")},
-	{LATER("errors")},
+	{WORD("errors", config_site, errors, "replace", errors_words,
+	      "Answers of the origin with a status of 500 and above: the gateway's own page instead, or `pass` as they are.")},
+	{.key = "hide_fields", .kind = SETTING_LIST, .at = offsetof(struct config_site, hide_fields), .each = &each_field,
+	 .lone = true, .least = 0, .most = 64,
+	 .doc = "Fields of answers that clients do not see, beside those that tell of the origin anyway: `X-Node`, `'X-Debug-*'`."},
+	{.key = "show_fields", .kind = SETTING_LIST, .at = offsetof(struct config_site, show_fields), .each = &each_field,
+	 .lone = true, .least = 0, .most = 64,
+	 .doc = "Fields that tell of the origin (`Server`, `Via`, `X-Powered-By`, `X-Cache` ...) and are seen all the same."},
 	{0},
 };
 
@@ -117,7 +140,9 @@ static const struct setting each_site = {
 static const struct setting each_path = {.kind = SETTING_PATH};
 
 static const struct setting ruleset_table[] = {
-	{PATH("path", config_ruleset, path, "Directory that holds `rules/*.conf`."), .required = true},
+	{PATH("path", config_ruleset, path,
+	      "Directory that holds `rules/*.conf`; what they include and the data files they name are read with them."),
+	 .required = true},
 	{PATH("setup", config_ruleset, setup, "The rule set's own settings; `PATH/crs-setup.conf` (or `.example`) if left out.")},
 	{.key = "before", .kind = SETTING_LIST, .at = offsetof(struct config_ruleset, before), .each = &each_path,
 	 .lone = true, .least = 0, .most = 64, .doc = "SecLang files read after the setup and before the rules."},
@@ -129,10 +154,11 @@ static const struct setting each_ruleset = {
 	.kind = SETTING_STRUCT, .table = ruleset_table, .size = sizeof(struct config_ruleset)};
 
 static const struct setting client_table[] = {
-	{SIZE("head_bytes", config_client, head_bytes, "32KiB", KIB, 256 * KIB, "One request head; 431 beyond.")},
+	{SIZE("head_bytes", config_client, head_bytes, "32KiB", KIB, 256 * KIB,
+	      "One request head, 431 beyond; one head of an answer, 502 beyond.")},
 	{SIZE("target_bytes", config_client, target_bytes, "8KiB", 256, 64 * KIB, "The request target; 414 beyond.")},
 	{INT("fields", config_client, fields, "100", 10, 1000, "Header fields, cookie crumbs included; 431 beyond.")},
-	{TIME("handshake", config_client, handshake_ms, "5s", 100, MINUTE, "The whole TLS handshake.")},
+	{TIME("handshake", config_client, handshake_ms, "5s", 100, MINUTE, "The whole TLS handshake, and a PROXY header before it.")},
 	{TIME("head", config_client, head_ms, "10s", 100, 10 * MINUTE, "A whole request head; 408 beyond.")},
 	{SIZE("body_rate", config_client, body_rate, "500B", 0, GIB, "Bytes a second a body must bring at least; `0B` for any.")},
 	{TIME("body_grace", config_client, body_grace_ms, "20s", 0, HOUR, "Time before `body_rate` counts.")},
@@ -231,11 +257,6 @@ static const struct setting each_listener = {
 	.kind = SETTING_STRUCT, .table = listener_table, .size = sizeof(struct config_listener)};
 static const struct setting each_certificate = {
 	.kind = SETTING_STRUCT, .table = certificate_table, .size = sizeof(struct config_certificate)};
-static const struct setting each_network = {.kind = SETTING_CUSTOM,
-					    .size = sizeof(struct cidr),
-					    .parse = config_parse_network,
-					    .syntax = "a network",
-					    .pattern = "^[0-9a-f:.]+(/[0-9]{1,3})?$"};
 
 #define STRUCT(k, m, t, d) .key = k, .kind = SETTING_STRUCT, .at = offsetof(struct config, m), .table = t, .doc = d
 

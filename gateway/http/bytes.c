@@ -15,10 +15,10 @@ const uint8_t bytes_token[256] = {
 };
 
 const uint8_t bytes_class[256] = {
-	['0' ... '9'] = BYTE_PATH | BYTE_HOST,
-	['A' ... 'Z'] = BYTE_PATH | BYTE_HOST,
-	['a' ... 'z'] = BYTE_PATH | BYTE_HOST,
-	['-'] = BYTE_PATH | BYTE_HOST,
+	['0' ... '9'] = BYTE_PATH | BYTE_HOST | BYTE_NAME,
+	['A' ... 'Z'] = BYTE_PATH | BYTE_HOST | BYTE_NAME,
+	['a' ... 'z'] = BYTE_PATH | BYTE_HOST | BYTE_NAME,
+	['-'] = BYTE_PATH | BYTE_HOST | BYTE_NAME,
 	['.'] = BYTE_PATH | BYTE_HOST,
 	['_'] = BYTE_PATH | BYTE_HOST,
 	['~'] = BYTE_PATH,

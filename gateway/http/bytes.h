@@ -17,6 +17,7 @@ extern const uint8_t bytes_token[256];
 enum {
 	BYTE_PATH = 1, /* stands for itself in a canonical path: pchar without "%" and ";", and "/" */
 	BYTE_HOST = 2, /* may stand in a registered name: letters, digits, "-", ".", "_" */
+	BYTE_NAME = 4, /* everybody reads it the same in a field name: letters, digits, "-" */
 };
 extern const uint8_t bytes_class[256];
 

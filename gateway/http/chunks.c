@@ -13,8 +13,10 @@ enum state {
 	SIZE_FIRST,
 	SIZE,
 	SIZE_LF,
-	EXT_NAME_FIRST, /* the extension states stand together: is_extension */
+	EXT_SPACE, /* the extension states stand together: is_extension */
+	EXT_NAME_FIRST,
 	EXT_NAME,
+	EXT_NAME_SPACE,
 	EXT_VALUE_FIRST,
 	EXT_TOKEN,
 	EXT_QUOTED,
@@ -34,7 +36,7 @@ enum state {
 
 static bool is_extension(unsigned state)
 {
-	return state >= EXT_NAME_FIRST && state <= EXT_QUOTED_END;
+	return state >= EXT_SPACE && state <= EXT_QUOTED_END;
 }
 
 static bool is_trailer(unsigned state)
@@ -48,6 +50,11 @@ static const char *go(struct h1_chunks *c, enum state to)
 {
 	c->state = (uint8_t)to;
 	return NULL;
+}
+
+static bool is_space(char b)
+{
+	return b == ' ' || b == '\t';
 }
 
 static const char *step_size(struct h1_chunks *c, char b)
@@ -64,6 +71,8 @@ static const char *step_size(struct h1_chunks *c, char b)
 		return "a chunk without a size";
 	if (b == '\r')
 		return go(c, SIZE_LF);
+	if (is_space(b))
+		return go(c, EXT_SPACE);
 	return b == ';' ? go(c, EXT_NAME_FIRST) : "a chunk size that is not a hexadecimal number";
 }
 
@@ -75,28 +84,44 @@ static const char *step_size_lf(struct h1_chunks *c, char b)
 	return go(c, c->left ? DATA : TRAILER_FIRST);
 }
 
-/* Behind a complete name or value. */
+/* Behind a complete name or value.  White space may stand before ";" and "=" (RFC 9112 section 7.1.1), but
+ * never before the end of the line: there some readers take it for part of the size. */
 static const char *step_extension_end(struct h1_chunks *c, char b)
 {
 	if (b == '\r')
 		return go(c, SIZE_LF);
+	if (is_space(b))
+		return go(c, EXT_SPACE);
 	return b == ';' ? go(c, EXT_NAME_FIRST) : "a malformed chunk extension";
 }
 
 static const char *step_extension(struct h1_chunks *c, char b)
 {
-	bool token = bytes_token[(unsigned char)b] != 0, visible = b >= ' ' && b < 0x7f;
+	bool token = bytes_token[(unsigned char)b] != 0, visible = b == '\t' || ((unsigned char)b >= ' ' && b != 0x7f);
 
 	switch (c->state) {
+	case EXT_SPACE:
+		if (b == ';')
+			return go(c, EXT_NAME_FIRST);
+		return is_space(b) ? NULL : "white space behind a chunk size";
 	case EXT_NAME_FIRST:
+		if (is_space(b))
+			return NULL;
 		return token ? go(c, EXT_NAME) : "a chunk extension without a name";
 	case EXT_NAME:
+	case EXT_NAME_SPACE:
 		if (b == '=')
 			return go(c, EXT_VALUE_FIRST);
+		if (is_space(b))
+			return go(c, EXT_NAME_SPACE);
+		if (c->state == EXT_NAME_SPACE)
+			return b == ';' ? go(c, EXT_NAME_FIRST) : "white space behind a chunk extension";
 		return token ? NULL : step_extension_end(c, b);
 	case EXT_VALUE_FIRST:
 		if (b == '"')
 			return go(c, EXT_QUOTED);
+		if (is_space(b))
+			return NULL;
 		return token ? go(c, EXT_TOKEN) : "a chunk extension without its value";
 	case EXT_TOKEN:
 		return token ? NULL : step_extension_end(c, b);

@@ -44,15 +44,17 @@ enum h1_found h1_scan(struct h1_scan *s, struct slice bytes, uint32_t *len, cons
  * One CRLF before the request line has been removed by the caller.  `head` need not live on; it
  * is looked at byte by byte again, whether it was scanned or not.
  *
- * Names: lower case.  One with "_" or "." that would become a known name where "-", "_" and "."
- * are one character (Transfer_Encoding, X.Forwarded.For) is refused; any other such name is
+ * Names: lower case.  One with a sign other than "-" ("_", ".", "!" ...) that would become a known name where
+ * all signs are one character (Transfer_Encoding, X.Forwarded.For) is refused; any other such name is
  * hidden: filters see it, no origin does (THREATS G3).
  * Hidden: hop-by-hop fields, Host, framing, Expect, orders to proxies (Proxy, X-Accel-*,
  * X-Sendfile, Surrogate-*), and what Connection names.  Connection cannot hide a name that
- * fields.def knows, X-Forwarded-*, or Sec-* (G2); it may name 16.
- * Identity fields stay visible: see http_hide_identity.
+ * fields.def knows, a claim of identity, or Sec-* (G2); it may name 16.
+ * Claims of identity stay visible: see http_hide_claims.
+ * Cookie is without $Version, $Path, $Domain and $Port, for everybody.
  * At most one Host, Content-Length, Transfer-Encoding, Content-Type, Authorization, Expect.
  * Content-Length may have leading zeros (19 digits at most); a number is sent upstream.
+ * Absolute form: its authority counts and Host's is forgotten, though it must have been a good one.
  * 501: a method over 32 bytes, or a known transfer coding other than chunked.  421: absolute form
  * with the other scheme; a host nobody serves is the caller's to refuse. */
 unsigned h1_request(struct arena *a, struct slice head, const struct h1_limits *limits, bool secure,
@@ -73,8 +75,8 @@ bool h1_authority(struct arena *a, struct slice text, bool secure, struct reques
 /* ---- Responses ---- */
 
 /* Parse a response head that answers `req`; only req's head, upgrade and fields are read.  False:
- * the origin broke the protocol, *why.  Hidden: hop-by-hop and framing fields, what Connection
- * names, and what tells the origin's software (Server, Via, X-Powered-By and kin, Alt-Svc).
+ * the origin broke the protocol, *why.  Hidden: hop-by-hop and framing fields, and what Connection
+ * names.  What tells the origin's software stays visible: see http_hide_telltales.
  * 101 only as the right answer to a WebSocket handshake (RFC 6455 section 4.2.2). */
 bool h1_response(struct arena *a, struct slice head, const struct h1_limits *limits, const struct request *req,
 		 struct response *out, const char **why);

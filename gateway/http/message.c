@@ -1,4 +1,4 @@
-/* message.c -- small facts about methods, status codes and field names. */
+/* message.c -- small facts about methods and status codes. */
 #include "gateway/http/message.h"
 
 const char *http_reason(unsigned status)
@@ -37,48 +37,4 @@ bool http_method_idempotent(struct slice method)
 		if (slice_is(method, methods[i]))
 			return true;
 	return false;
-}
-
-/* What the gateway knows by id, and what it only must not believe. */
-static const bool identity[FIELD_NAMES] = {
-	[FIELD_X_FORWARDED_FOR] = true,
-	[FIELD_X_FORWARDED_PROTO] = true,
-	[FIELD_X_FORWARDED_HOST] = true,
-	[FIELD_X_FORWARDED_PORT] = true,
-	[FIELD_X_FORWARDED_PREFIX] = true,
-	[FIELD_X_FORWARDED_SERVER] = true,
-	[FIELD_FORWARDED] = true,
-	[FIELD_X_REAL_IP] = true,
-	[FIELD_TRUE_CLIENT_IP] = true,
-	[FIELD_CF_CONNECTING_IP] = true,
-	[FIELD_X_CLIENT_IP] = true,
-	[FIELD_X_ORIGINAL_URL] = true,
-	[FIELD_X_REWRITE_URL] = true,
-	[FIELD_X_HTTP_METHOD_OVERRIDE] = true,
-	[FIELD_X_REQUEST_ID] = true,
-};
-
-static const struct slice identity_others[] = {
-	{"x-forwarded", 11},      {"x-host", 6},           {"x-original-host", 15},   {"x-http-method", 13},
-	{"x-remote-ip", 11},      {"x-remote-addr", 13},   {"x-method-override", 17}, {"x-originating-ip", 16},
-	{"fastly-client-ip", 16}, {"cf-connecting-ipv6", 18}, {"x-cluster-client-ip", 19},
-};
-
-static bool is_identity(const struct field *f)
-{
-	if (f->id != FIELD_OTHER)
-		return identity[f->id];
-	if (slice_starts(f->name, SLICE("x-forwarded-")))
-		return true;
-	for (unsigned i = 0; i < sizeof identity_others / sizeof *identity_others; i++)
-		if (slice_eq(f->name, identity_others[i]))
-			return true;
-	return false;
-}
-
-void http_hide_identity(struct fields *f)
-{
-	for (uint32_t i = 0; i < f->n; i++)
-		if (is_identity(&f->at[i]))
-			f->at[i].hidden = 1;
 }

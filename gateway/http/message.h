@@ -48,7 +48,7 @@ struct response {
 	uint64_t content_length;
 	enum http_body body;      /* what follows on this connection: NONE for HEAD, 1xx, 204, 304 and length 0 */
 	bool has_length;          /* Content-Length was given; for HEAD and 304 it says what a GET would have had */
-	bool keep_alive;          /* the origin allows reuse, and its framing does */
+	bool keep_alive;          /* the origin allows reuse, its framing does, and no content may follow unread */
 	uint8_t minor;
 };
 
@@ -57,9 +57,23 @@ const char *http_reason(unsigned status);
 /* Safe to send twice: GET HEAD OPTIONS TRACE PUT DELETE (RFC 9110 section 9.2.2). */
 bool http_method_idempotent(struct slice method);
 /* Hide every field by which a client could say who or where it is, or what it asks for: all
- * X-Forwarded-*, Forwarded, X-Real-IP and kin, X-Original-URL, X-HTTP-Method-Override,
- * X-Request-ID and theirs.  The parsers leave them visible: a trusted hop may have set them. */
-void http_hide_identity(struct fields *f);
+ * X-Forwarded-*, Forwarded, X-Real-IP and kin, X-Original-URL, X-HTTP-Method-Override, X-Request-ID and
+ * theirs, Remote-User, Client-Cert and theirs.  The parsers leave them visible: a trusted hop may have set
+ * them.  `trusted`: one has; then users and certificates stay, which nobody else can know. */
+void http_hide_claims(struct fields *f, bool trusted);
+/* One of those; `name` in lower case. */
+bool http_is_claim(struct slice name);
+/* Names of fields, in lower case; one that ends with "*" is a beginning. */
+struct http_names {
+	const struct slice *at;
+	unsigned n;
+};
+
+/* Hide what tells of an answer's origin: its software, its machine, what stands before it.  `shown` names what is
+ * not hidden all the same, `hidden` what else is.  The parser leaves them visible. */
+void http_hide_telltales(struct fields *f, const struct http_names *shown, const struct http_names *hidden);
+/* Hidden unless a site shows it; `name` in lower case. */
+bool http_is_telltale(struct slice name);
 /* The trace id, 32 digits, of the one well-formed traceparent; then it and tracestate are passed on as
  * they are.  Else none, and both are hidden (W3C Trace Context, sections 3.2 and 4.3). */
 struct slice http_check_trace(struct fields *f);

@@ -4,8 +4,8 @@
 
 #include "gateway/http/h1.h"
 
-/* Which way a field section goes: it decides what is hidden. */
-enum h1_way { H1_TO_ORIGIN = 1, H1_TO_CLIENT = 2 };
+/* Which way a field section goes: look-alikes are refused or hidden only towards an origin. */
+enum h1_way { H1_TO_ORIGIN, H1_TO_CLIENT };
 
 /* The field lines of a head up to its empty line, which must be the last two bytes before `end`.
  * The bytes are ours: names are made lower case where they stand, slices point there.  Fields that
@@ -24,6 +24,9 @@ bool h1_connection(struct fields *f, struct h1_connection *out, const char **why
 
 /* Content-Length: digits, at most 2^63-1, no sign, no list. */
 bool h1_length(struct slice value, uint64_t *out);
+
+/* Takes $Version and its kin out of every Cookie.  False: memory is used up. */
+bool h1_cookies(struct arena *a, struct fields *f);
 
 /* The only answer to `key` that a WebSocket server may give (RFC 6455 section 4.2.2). */
 enum { WEBSOCKET_ACCEPT = 28 };

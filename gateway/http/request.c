@@ -100,11 +100,10 @@ static unsigned read_rest(struct arena *a, struct slice rest, struct request *ou
 	return h1_target(a, slice_make(at, rest.len + 1), out, why) ? 0 : of_refusal(*why);
 }
 
-/* Absolute form (RFC 9112 section 3.2.2).  Host is known already: two names for one request are
- * refused, not chosen between. */
+/* Absolute form: its authority replaces the one that Host had (RFC 9112 section 3.2.2), so that everybody from
+ * here on, filters and origin, sees only this one. */
 static unsigned read_absolute(struct arena *a, struct slice target, struct request *out, const char **why)
 {
-	struct request named = {0};
 	struct slice rest = target;
 	size_t end = 0;
 	bool secure;
@@ -114,10 +113,8 @@ static unsigned read_absolute(struct arena *a, struct slice target, struct reque
 		return h1_refuse(why, 400, "the target is neither a path nor an http address");
 	while (end < rest.len && rest.at[end] != '/' && rest.at[end] != '?' && rest.at[end] != '#')
 		end++;
-	if (!h1_authority(a, slice_first(rest, end), secure, &named, why))
+	if (!h1_authority(a, slice_first(rest, end), secure, out, why))
 		return of_refusal(*why);
-	if (!slice_eq(named.host, out->host) || named.port != out->port)
-		return h1_refuse(why, 400, "the target and Host name different hosts");
 	if (secure != out->secure)
 		return h1_refuse(why, 421, "the target's scheme is not the connection's");
 	status = read_rest(a, slice_after(rest, end), out, why);
@@ -175,7 +172,7 @@ static unsigned gather(const struct fields *fields, struct found *found, const c
 	return 0;
 }
 
-/* No tab before the value and nothing behind it: white space there is how a framing field is
+/* No tab before the value and nothing behind it: white space there is how a transfer coding is
  * shown to one server and hidden from another.  Values still lie in the head, so we can look. */
 static bool is_tight(const struct field *f)
 {
@@ -218,8 +215,6 @@ static unsigned read_framing(const struct found *found, struct request *out, con
 		return read_coding(found->at[CODING], out, why);
 	if (!found->at[LENGTH])
 		return 0;
-	if (!is_tight(found->at[LENGTH]))
-		return h1_refuse(why, 400, "white space around Content-Length");
 	if (!h1_length(found->at[LENGTH]->value, &out->content_length))
 		return h1_refuse(why, 400, "Content-Length is not a number");
 	if (out->content_length)
@@ -283,8 +278,6 @@ static unsigned read_fields(struct arena *a, struct request *out, const char **w
 		return status;
 	if (!found.at[HOST])
 		return h1_refuse(why, 400, "no Host");
-	if (!is_tight(found.at[HOST]))
-		return h1_refuse(why, 400, "white space around Host");
 	if (!h1_authority(a, found.at[HOST]->value, out->secure, out, why))
 		return of_refusal(*why);
 	status = read_framing(&found, out, why);
@@ -324,6 +317,6 @@ unsigned h1_request(struct arena *a, struct slice head, const struct h1_limits *
 	if (!status)
 		status = h1_section(a, at + line + 2, at + head.len, limits->fields, H1_TO_ORIGIN, &out->fields, why);
 	if (!status)
-		status = read_fields(a, out, why);
+		status = h1_cookies(a, &out->fields) ? read_fields(a, out, why) : h1_refuse(why, 503, h1_no_memory);
 	return status ? status : read_target(a, target, out, why);
 }

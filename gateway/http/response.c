@@ -1,7 +1,7 @@
 /* response.c -- an origin's response head: strict, because an origin may be broken or taken over.
  *
  * What the head says about its body is decided here, from the request as well
- * (RFC 9112 section 6.3).  What names the origin's software is hidden here. */
+ * (RFC 9112 section 6.3). */
 #include "gateway/http/bytes.h"
 #include "gateway/http/parts.h"
 
@@ -92,16 +92,19 @@ static bool has_no_content(const struct request *req, unsigned status)
 	return req->head || status < 200 || status == 204 || status == 304;
 }
 
-/* Some origins send content where none can be; it is never read, so the connection ends. */
-static bool promises_content(const struct response *r)
+/* Some origins send content where none can be, a little later than the head that announced it.  It is never
+ * read; were the connection used again, it would be the answer to somebody else's request. */
+static bool may_send_more(const struct request *req, const struct response *r)
 {
-	return r->body == HTTP_BODY_CHUNKED || (r->body == HTTP_BODY_LENGTH && r->content_length);
+	if (r->body == HTTP_BODY_CLOSE)
+		return req->head;
+	return r->body == HTTP_BODY_CHUNKED || r->content_length;
 }
 
 static bool judge(const struct request *req, struct response *out, const char **why)
 {
 	struct h1_connection c;
-	bool wants_none = has_no_content(req, out->status), head_like = req->head || out->status == 304;
+	bool wants_none = has_no_content(req, out->status);
 
 	if (!h1_connection(&out->fields, &c, why) || !read_framing(out, why))
 		return false;
@@ -110,7 +113,7 @@ static bool judge(const struct request *req, struct response *out, const char **
 	out->keep_alive = !c.close && (out->minor == 1 || c.keep_alive) && out->status != 101;
 	if (out->body == HTTP_BODY_CLOSE && !wants_none)
 		out->keep_alive = false;
-	if (wants_none && !head_like && promises_content(out))
+	if (wants_none && may_send_more(req, out))
 		out->keep_alive = false;
 	if (wants_none || (out->body == HTTP_BODY_LENGTH && !out->content_length))
 		out->body = HTTP_BODY_NONE;

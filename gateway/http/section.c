@@ -1,74 +1,47 @@
 /* section.c -- a field section: lines to fields, and which of them travel on.
  *
- * The rules for names are one table; requests and responses differ only in the
- * column they read. */
+ * The rules for names are one table.  Requests and responses differ in what is made of look-alikes. */
 #include "gateway/base/text.h"
 #include "gateway/http/bytes.h"
 #include "gateway/http/parts.h"
 
 const char h1_no_memory[] = "memory is used up";
 
-enum { BOTH = H1_TO_ORIGIN | H1_TO_CLIENT };
-
-/* Never forwarded in these directions: hop-by-hop, framing, orders to a proxy, or the origin's make. */
-static const uint8_t hidden[FIELD_NAMES] = {
-	[FIELD_HOST] = BOTH,
-	[FIELD_CONTENT_LENGTH] = BOTH,
-	[FIELD_TRANSFER_ENCODING] = BOTH,
-	[FIELD_CONNECTION] = BOTH,
-	[FIELD_KEEP_ALIVE] = BOTH,
-	[FIELD_PROXY_CONNECTION] = BOTH,
-	[FIELD_TE] = BOTH,
-	[FIELD_TRAILER] = BOTH,
-	[FIELD_UPGRADE] = BOTH,
-	[FIELD_EXPECT] = BOTH,
-	[FIELD_HTTP2_SETTINGS] = BOTH,
-	[FIELD_EARLY_DATA] = BOTH,
-	[FIELD_PROXY] = BOTH,
-	[FIELD_PROXY_AUTHORIZATION] = BOTH,
-	[FIELD_PROXY_AUTHENTICATE] = BOTH,
-	[FIELD_X_ACCEL_REDIRECT] = BOTH,
-	[FIELD_X_SENDFILE] = BOTH,
-	[FIELD_SURROGATE_CONTROL] = BOTH,
-	[FIELD_SERVER] = H1_TO_CLIENT,
-	[FIELD_VIA] = H1_TO_CLIENT,
-	[FIELD_X_POWERED_BY] = H1_TO_CLIENT,
-	[FIELD_X_ASPNET_VERSION] = H1_TO_CLIENT,
-	[FIELD_X_ASPNETMVC_VERSION] = H1_TO_CLIENT,
-	[FIELD_X_GENERATOR] = H1_TO_CLIENT,
-	[FIELD_X_RUNTIME] = H1_TO_CLIENT,
-	[FIELD_X_BACKEND] = H1_TO_CLIENT,
-	[FIELD_X_BACKEND_SERVER] = H1_TO_CLIENT,
-	[FIELD_ALT_SVC] = H1_TO_CLIENT,
+/* Never forwarded: hop-by-hop, framing, orders to a proxy. */
+static const bool hidden[FIELD_NAMES] = {
+	[FIELD_HOST] = true,
+	[FIELD_CONTENT_LENGTH] = true,
+	[FIELD_TRANSFER_ENCODING] = true,
+	[FIELD_CONNECTION] = true,
+	[FIELD_KEEP_ALIVE] = true,
+	[FIELD_PROXY_CONNECTION] = true,
+	[FIELD_TE] = true,
+	[FIELD_TRAILER] = true,
+	[FIELD_UPGRADE] = true,
+	[FIELD_EXPECT] = true,
+	[FIELD_HTTP2_SETTINGS] = true,
+	[FIELD_EARLY_DATA] = true,
+	[FIELD_PROXY] = true,
+	[FIELD_PROXY_AUTHORIZATION] = true,
+	[FIELD_PROXY_AUTHENTICATE] = true,
+	[FIELD_X_ACCEL_REDIRECT] = true,
+	[FIELD_X_SENDFILE] = true,
+	[FIELD_SURROGATE_CONTROL] = true,
 };
 
 /* Families of names; those of one member end where the name ends. */
-static const struct {
-	struct slice start;
-	uint8_t way;
-} families[] = {
-	{{"x-accel-", 8}, BOTH},
-	{{"x-sendfile", 10}, BOTH},
-	{{"x-lighttpd-send", 15}, BOTH},
-	{{"surrogate-", 10}, BOTH},
-	{{"proxy-", 6}, BOTH},
-	{{"x-aspnet", 8}, H1_TO_CLIENT},
-	{{"x-backend", 9}, H1_TO_CLIENT},
-	{{"x-powered-", 10}, H1_TO_CLIENT},
-	{{"x-server", 8}, H1_TO_CLIENT},
-	{{"x-served-by", 11}, H1_TO_CLIENT},
-	{{"x-upstream", 10}, H1_TO_CLIENT},
-	{{"x-varnish", 9}, H1_TO_CLIENT},
+static const struct slice families[] = {
+	{"x-accel-", 8}, {"x-sendfile", 10}, {"x-lighttpd-send", 15}, {"surrogate-", 10}, {"proxy-", 6},
 };
 
-static bool stays(const struct field *f, enum h1_way way)
+static bool stays(const struct field *f)
 {
 	if (f->id != FIELD_OTHER)
-		return hidden[f->id] & way;
+		return hidden[f->id];
 	if (f->name.at[0] != 'x' && f->name.at[0] != 's' && f->name.at[0] != 'p')
 		return false;
 	for (unsigned i = 0; i < sizeof families / sizeof *families; i++)
-		if ((families[i].way & way) && slice_starts(f->name, families[i].start))
+		if (slice_starts(f->name, families[i]))
 			return true;
 	return false;
 }
@@ -80,13 +53,13 @@ static size_t fold(struct slice name, char out[64])
 	size_t n = 0;
 
 	for (size_t i = 0; i < name.len && n < 64; i++)
-		if (name.at[i] != '-' && name.at[i] != '_' && name.at[i] != '.')
+		if (ascii_is_alnum(name.at[i]))
 			out[n++] = name.at[i];
 	return n;
 }
 
-/* CGI and its heirs turn "-", "_" and "." into one character: `name`, which holds one of the
- * latter, would be read there as a field that somebody relies on. */
+/* CGI and its heirs turn "-", "_" and ".", some of them every sign, into one character: `name`, which
+ * holds one of the others, would be read there as a field that somebody relies on. */
 static bool is_look_alike(struct slice name)
 {
 	char folded[64], known[64];
@@ -102,13 +75,13 @@ static bool is_look_alike(struct slice name)
 
 /* ---- Lines ---- */
 
-/* The name, made lower case where it stands; *odd if it holds "_" or ".". */
+/* The name, made lower case where it stands; *odd if it holds a sign other than "-". */
 static char *read_name(char *at, bool *odd)
 {
 	uint8_t c;
 
 	for (*odd = false; (c = bytes_token[(unsigned char)*at]); at++) {
-		*odd |= c == '_' || c == '.';
+		*odd |= !byte_is((char)c, BYTE_NAME);
 		*at = (char)c;
 	}
 	return at;
@@ -135,7 +108,7 @@ static unsigned add(struct arena *a, struct slice name, struct slice value, bool
 	if (!fields_add(out, a, name, value))
 		return h1_refuse(why, 503, h1_no_memory);
 	f = &out->at[out->n - 1];
-	f->hidden = stays(f, way) || (odd && way == H1_TO_ORIGIN);
+	f->hidden = stays(f) || (odd && way == H1_TO_ORIGIN);
 	return 0;
 }
 
@@ -188,12 +161,12 @@ unsigned h1_section(struct arena *a, char *at, const char *end, uint32_t most, e
 enum { CONNECTION_NAMES = 16 };
 
 /* A Connection field takes away only what is the sender's own business.  Names that the gateway
- * knows are either hidden already or relied on by somebody (RFC 9110 section 7.6.1, THREATS G2). */
+ * knows are either hidden already or relied on by somebody (RFC 9110 section 7.6.1, THREATS G2), and so is
+ * what a trusted hop states: its client may have put the name there. */
 static void hide_named(struct fields *f, struct slice name)
 {
 	for (uint32_t i = 0; i < f->n; i++)
-		if (f->at[i].id == FIELD_OTHER && slice_ieq(f->at[i].name, name) &&
-		    !slice_starts(f->at[i].name, SLICE("x-forwarded")) &&
+		if (f->at[i].id == FIELD_OTHER && slice_ieq(f->at[i].name, name) && !http_is_claim(f->at[i].name) &&
 		    !slice_starts(f->at[i].name, SLICE("sec-")))
 			f->at[i].hidden = 1;
 }

@@ -3,11 +3,8 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "gateway/base/log.h"
@@ -129,14 +126,14 @@ static bool find_inspector(char path[PATH_MAX])
 	return false;
 }
 
-/* --log --ready --rules --shared, then the far ends of lanes and doors, at fixed numbers. */
-enum { ZYGOTE_RULES = SPAWN_FIRST, ZYGOTE_SHARED, ZYGOTE_LOG, ZYGOTE_READY, ZYGOTE_LANES };
+/* --rules --files --shared --log --ready, then the far ends of lanes and doors, at fixed numbers. */
+enum { ZYGOTE_RULES = SPAWN_FIRST, ZYGOTE_FILES, ZYGOTE_SHARED, ZYGOTE_LOG, ZYGOTE_READY, ZYGOTE_LANES };
 
 static pid_t start_zygote(struct child *c)
 {
 	struct node *n = c->node;
 	int fds[ZYGOTE_LANES - SPAWN_FIRST + SHARED_WORKERS * WAF_LANES + WAF_INSPECTORS], ready[2];
-	char path[PATH_MAX], lanes[SHARED_WORKERS * WAF_LANES * 5], doors[WAF_INSPECTORS * 5], numbers[6][16];
+	char path[PATH_MAX], lanes[SHARED_WORKERS * WAF_LANES * 5], doors[WAF_INSPECTORS * 5], numbers[7][16];
 	const char *argv[32] = {"portcullis-inspector"};
 	unsigned fds_n = ZYGOTE_LANES - SPAWN_FIRST, args = 1;
 	size_t used = 0;
@@ -145,6 +142,7 @@ static pid_t start_zygote(struct child *c)
 	if (!find_inspector(path) || pipe2(ready, O_CLOEXEC) < 0)
 		return -1;
 	fds[ZYGOTE_RULES - SPAWN_FIRST] = c->queue->plan_fd;
+	fds[ZYGOTE_FILES - SPAWN_FIRST] = c->queue->files_fd;
 	fds[ZYGOTE_SHARED - SPAWN_FIRST] = c->queue->waf_fd;
 	fds[ZYGOTE_LOG - SPAWN_FIRST] = n->logs[n->workers][0];
 	fds[ZYGOTE_READY - SPAWN_FIRST] = ready[1];
@@ -163,13 +161,14 @@ static pid_t start_zygote(struct child *c)
 		const char *option;
 		unsigned value;
 	} options[] = {{"--rules", ZYGOTE_RULES},
+		       {"--files", ZYGOTE_FILES},
 		       {"--shared", ZYGOTE_SHARED},
 		       {"--log", ZYGOTE_LOG},
 		       {"--ready", ZYGOTE_READY},
 		       {"--inspectors", n->inspectors},
 		       {"--big", n->inspectors / 2 ? n->inspectors / 2 : 1}};
 
-	for (unsigned i = 0; i < 6; i++) {
+	for (unsigned i = 0; i < sizeof options / sizeof *options; i++) {
 		snprintf(numbers[i], sizeof numbers[i], "%u", options[i].value);
 		argv[args++] = options[i].option;
 		argv[args++] = numbers[i];

@@ -3,7 +3,6 @@
  * A SOCK_SEQPACKET socket in the gateway's directory, for root and the user it runs
  * as; one word a connection ("reload"), answered with lines until it is closed. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>

@@ -32,7 +32,7 @@ int loader_main(const char *config_path, unsigned slot)
 {
 	struct image config, secret;
 	struct config_secrets *secrets = NULL;
-	int databases[CONFIG_DATABASES] = {-1, -1};
+	int copies[CONFIG_COPIES] = {-1, -1, -1};
 	FILE *findings = fdopen(LOADER_FINDINGS, "w");
 	struct fail f = {0};
 	struct config *c;
@@ -44,7 +44,7 @@ int loader_main(const char *config_path, unsigned slot)
 		fprintf(findings, "portcullis: the loader has no room for its images: %m\n");
 		return 1;
 	}
-	c = config_read(config_path, &config.arena, &secret.arena, &secrets, databases, &f);
+	c = config_read(config_path, &config.arena, &secret.arena, &secrets, copies, &f);
 	fail_print(&f, findings, false);
 	refused = !c || f.errors;
 	fail_done(&f);
@@ -52,8 +52,8 @@ int loader_main(const char *config_path, unsigned slot)
 		fclose(findings);
 		return 1;
 	}
-	if (image_end(&config, c) && image_end(&secret, secrets) && hand_over(databases[CONFIG_COUNTRY], LOADER_COUNTRY) &&
-	    hand_over(databases[CONFIG_ASN], LOADER_ASN))
+	if (image_end(&config, c) && image_end(&secret, secrets) && hand_over(copies[CONFIG_COUNTRY], LOADER_COUNTRY) &&
+	    hand_over(copies[CONFIG_ASN], LOADER_ASN) && hand_over(copies[CONFIG_RULES], LOADER_RULES))
 		return fclose(findings) == 0 ? 0 : 1;
 	fprintf(findings, "portcullis: the loader cannot finish its images: %m\n");
 	fclose(findings);

@@ -4,7 +4,6 @@
  * per destination and written once a turn; acknowledgements follow the write. */
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -57,7 +56,15 @@ static void write_all(void)
 	acks_n = 0;
 }
 
-static void take(const struct input *from, const char *at, size_t n)
+/* One message is one line, also of a writer that somebody has taken over. */
+static void keep_one_line(char *at, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)at[i] < 0x20)
+			at[i] = '?';
+}
+
+static void take(const struct input *from, char *at, size_t n)
 {
 	struct log_head head;
 	struct buf *b;
@@ -70,6 +77,7 @@ static void take(const struct input *from, const char *at, size_t n)
 	b = &gathered[head.stream];
 	if (buf_len(b) + n > GATHER)
 		write_all();
+	keep_one_line(at + sizeof head, n - sizeof head);
 	if (buf_put(b, at + sizeof head, n - sizeof head))
 		buf_put(b, "\n", 1);
 	if (!head.ack)

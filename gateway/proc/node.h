@@ -40,7 +40,7 @@ struct child {
  * the same rules share it. */
 struct queue {
 	struct list link;      /* in node->leaving, once no generation needs it any more */
-	int waf_fd, plan_fd;
+	int waf_fd, plan_fd, files_fd; /* files: the rules themselves, sealed, for every zygote that is started here */
 	int (*lanes)[WAF_LANES][2]; /* by worker: near and far end; NULL: given away */
 	int (*doors)[2];       /* by inspector: near end, of all workers, and far end */
 	struct slice plan;     /* packed, ours */
@@ -54,7 +54,7 @@ struct queue {
 /* A generation, as the supervisor keeps it for workers that start. */
 struct release {
 	unsigned slot;         /* of its images */
-	int image_fd, secrets_fd, country_fd, asn_fd;
+	int image_fd, secrets_fd, country_fd, asn_fd, rules_fd; /* rules: the rule files it was loaded with */
 	const struct config *config; /* mapped */
 	int *listeners;        /* workers x config->listeners.n */
 	int outputs[LOG_STREAMS]; /* of the logger */
@@ -110,7 +110,7 @@ bool release_lend(const struct node *n, const struct release *r, unsigned slot, 
 /* ---- queue.c ---- */
 
 /* The queue of `beside` where it is the same rules, or a new one whose zygote is to be started. NULL: no memory. */
-struct queue *queue_of(struct node *n, const struct config *c, struct queue *beside);
+struct queue *queue_of(struct node *n, const struct release *r, struct queue *beside);
 void queue_drop(struct node *n, struct queue *q);
 /* Its zygote has ended and nobody needs it. */
 void queue_free(struct queue *q);

@@ -1,4 +1,5 @@
 /* queue.c -- inspection queues: their memory, their lanes, and when they end. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,18 +7,12 @@
 #include <unistd.h>
 
 #include "gateway/proc/node.h"
+#include "gateway/proc/spawn.h"
 #include "rules/plan.h"
 
 static void describe_set(struct plan_ruleset *to, const struct config *c, const struct config_ruleset *set)
 {
-	const struct slice *before = set->before.at;
-
 	to->name = set->head.key;
-	to->path = set->path;
-	to->setup = set->setup;
-	to->before_n = set->before.n < PLAN_BEFORE ? set->before.n : PLAN_BEFORE;
-	for (unsigned k = 0; k < to->before_n; k++)
-		to->before[k] = before[k];
 	to->arguments = (uint32_t)c->waf.arguments;
 	to->json_depth = (uint32_t)c->waf.json_depth;
 	to->parts = (uint32_t)c->waf.parts;
@@ -93,6 +88,8 @@ void queue_free(struct queue *q)
 		close(q->waf_fd);
 	if (q->plan_fd >= 0)
 		close(q->plan_fd);
+	if (q->files_fd >= 0)
+		close(q->files_fd);
 	free((char *)(uintptr_t)q->plan.at);
 	free(q);
 }
@@ -105,7 +102,7 @@ static bool map_page(struct queue *q)
 	return q->shared;
 }
 
-static struct queue *make(struct node *n, const struct config *c, struct buf *plan)
+static struct queue *make(struct node *n, const struct release *r, struct buf *plan)
 {
 	struct queue *q = calloc(1, sizeof *q);
 
@@ -114,12 +111,13 @@ static struct queue *make(struct node *n, const struct config *c, struct buf *pl
 	list_init(&q->link);
 	q->held = 1;
 	q->plan = slice_make(strndup(plan->at + plan->start, buf_len(plan)), buf_len(plan));
-	snprintf(q->rules_hash, sizeof q->rules_hash, "%.*s", SLICE_F(c->rules_hash));
+	snprintf(q->rules_hash, sizeof q->rules_hash, "%.*s", SLICE_F(r->config->rules_hash));
 	child_init(n, &q->zygote, ROLE_ZYGOTE, 0);
 	q->zygote.queue = q;
 	q->waf_fd = node_memory("portcullis-waf", sizeof(struct waf_shared));
 	q->plan_fd = node_memory("portcullis-rules", q->plan.len);
-	if (q->plan.at && q->waf_fd >= 0 && q->plan_fd >= 0 && open_lanes(n, q) &&
+	q->files_fd = fcntl(r->rules_fd, F_DUPFD_CLOEXEC, SPAWN_FIRST);
+	if (q->plan.at && q->waf_fd >= 0 && q->plan_fd >= 0 && q->files_fd >= 0 && open_lanes(n, q) &&
 	    pwrite(q->plan_fd, q->plan.at, q->plan.len, 0) == (ssize_t)q->plan.len && map_page(q))
 		return q;
 	close_lanes(n, q);
@@ -127,17 +125,17 @@ static struct queue *make(struct node *n, const struct config *c, struct buf *pl
 	return NULL;
 }
 
-struct queue *queue_of(struct node *n, const struct config *c, struct queue *beside)
+struct queue *queue_of(struct node *n, const struct release *r, struct queue *beside)
 {
 	struct queue *q = NULL;
 	struct buf plan;
 
 	buf_init(&plan, NULL);
-	if (pack(c, &plan) && beside && same(beside, c, &plan)) {
+	if (pack(r->config, &plan) && beside && same(beside, r->config, &plan)) {
 		beside->held++;
 		q = beside;
 	} else if (buf_len(&plan)) {
-		q = make(n, c, &plan);
+		q = make(n, r, &plan);
 	}
 	buf_done(&plan);
 	return q;

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,8 +12,13 @@
 
 void release_init(struct node *n, struct release *r)
 {
-	*r = (struct release){.slot = n->next_slot++ % IMAGE_SLOTS, .image_fd = -1, .secrets_fd = -1, .country_fd = -1, .asn_fd = -1,
-			       .outputs = {-1, -1, -1}};
+	*r = (struct release){.slot = n->next_slot++ % IMAGE_SLOTS,
+			      .image_fd = -1,
+			      .secrets_fd = -1,
+			      .country_fd = -1,
+			      .asn_fd = -1,
+			      .rules_fd = -1,
+			      .outputs = {-1, -1, -1}};
 }
 
 /* ---- Loading ---- */
@@ -30,12 +34,14 @@ pid_t release_load(struct node *n, struct release *r, int findings)
 	r->secrets_fd = node_memory("portcullis-secrets", 0);
 	r->country_fd = node_memory("portcullis-country", 0);
 	r->asn_fd = node_memory("portcullis-asn", 0);
-	if (r->image_fd < 0 || r->secrets_fd < 0 || r->country_fd < 0 || r->asn_fd < 0)
+	r->rules_fd = node_memory("portcullis-files", 0);
+	if (r->image_fd < 0 || r->secrets_fd < 0 || r->country_fd < 0 || r->asn_fd < 0 || r->rules_fd < 0)
 		return -1;
 	fds[LOADER_IMAGE - SPAWN_FIRST] = r->image_fd;
 	fds[LOADER_SECRETS - SPAWN_FIRST] = r->secrets_fd;
 	fds[LOADER_COUNTRY - SPAWN_FIRST] = r->country_fd;
 	fds[LOADER_ASN - SPAWN_FIRST] = r->asn_fd;
+	fds[LOADER_RULES - SPAWN_FIRST] = r->rules_fd;
 	fds[LOADER_FINDINGS - SPAWN_FIRST] = findings;
 	return spawn("/proc/self/exe", argv, fds, LOADER_FDS);
 }
@@ -58,7 +64,7 @@ static bool settle_database(int *fd, bool named, int beside)
 bool release_map(struct release *r, const struct release *beside, char *why, size_t room)
 {
 	snprintf(why, room, "the configuration cannot be sealed and mapped: memory or descriptors are used up");
-	if (!image_seal(r->image_fd) || !image_seal(r->secrets_fd))
+	if (!image_seal(r->image_fd) || !image_seal(r->secrets_fd) || !image_seal(r->rules_fd))
 		return false;
 	r->config = image_map(IMAGE_CONFIG, r->slot, r->image_fd);
 	return r->config && settle_database(&r->country_fd, r->config->geoip.country.len, beside ? beside->country_fd : -1) &&
@@ -71,7 +77,7 @@ bool release_open(struct node *n, struct release *r, const struct release *besid
 		return false;
 	if (!node_open_listeners(n, r, beside, why, room))
 		return false;
-	if (r->config->waf_used && !(r->queue = queue_of(n, r->config, beside ? beside->queue : NULL))) {
+	if (r->config->waf_used && !(r->queue = queue_of(n, r, beside ? beside->queue : NULL))) {
 		snprintf(why, room, "no memory or descriptors for the inspection queue");
 		return false;
 	}
@@ -80,7 +86,7 @@ bool release_open(struct node *n, struct release *r, const struct release *besid
 
 void release_close(struct node *n, struct release *r)
 {
-	const int fds[] = {r->image_fd, r->secrets_fd, r->country_fd, r->asn_fd};
+	const int fds[] = {r->image_fd, r->secrets_fd, r->country_fd, r->asn_fd, r->rules_fd};
 
 	for (unsigned i = 0; i < sizeof fds / sizeof *fds; i++)
 		if (fds[i] >= 0)

@@ -294,11 +294,13 @@ static void read_findings(struct watch *w, unsigned what)
 bool reload_child_ended(struct node *n, pid_t pid, int status)
 {
 	struct reload *r = n->reload;
+	bool silent;
 
 	if (!r || r->step != LOADING || pid != r->loader)
 		return false;
 	r->loader = 0;
 	read_findings(&r->findings, LOOP_READ);
+	silent = buf_len(&r->text) == 0;
 	tell_findings(r);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
 		loaded(r);
@@ -306,6 +308,9 @@ bool reload_child_ended(struct node *n, pid_t pid, int status)
 	}
 	if (WIFSIGNALED(status))
 		tell(r, "error: the loader was ended by signal %d", WTERMSIG(status));
+	else if (silent)
+		tell(r, "error: the loader ended with status %d and said nothing; the error log may say why",
+		     WEXITSTATUS(status));
 	refuse(r);
 	return true;
 }
@@ -336,7 +341,15 @@ void reload_worker(struct node *n, struct child *worker, const struct control_me
 {
 	struct reload *r = n->reload;
 
-	if (!r || !r->waits[worker->slot] || r->step < PREPARING)
+	if (!r || r->step < PREPARING)
+		return;
+	/* Also who has prepared: it comes back with the generation in force, and nothing beside it. */
+	if (!m && r->step < COMMITTING) {
+		tell(r, "error: worker %u died before it changed over", worker->slot);
+		refuse(r);
+		return;
+	}
+	if (!r->waits[worker->slot])
 		return;
 	/* Who dies while changing over comes back with the new generation. */
 	if (r->step == COMMITTING && (!m || m->what == CONTROL_COMMITTED)) {
@@ -348,10 +361,7 @@ void reload_worker(struct node *n, struct child *worker, const struct control_me
 		if (r->requester >= 0)
 			(void)!send(r->requester, "ok\n", 3, MSG_DONTWAIT | MSG_NOSIGNAL);
 		end(r);
-	} else if (!m) {
-		tell(r, "error: worker %u died of it", worker->slot);
-		refuse(r);
-	} else {
+	} else if (m) {
 		word(r, worker->slot, m);
 	}
 }

@@ -40,7 +40,10 @@ enum logger_fd { LOGGER_ERRORS = 3, LOGGER_REQUESTS, LOGGER_WAF, LOGGER_INPUTS }
 enum admin_fd { ADMIN_METRICS = 3, ADMIN_LOG, ADMIN_LOCAL, ADMIN_PORT, ADMIN_FDS = ADMIN_PORT + 1 - ADMIN_METRICS };
 
 /* The descriptors of the loader: memory files to fill, and where it says what is wrong. */
-enum loader_fd { LOADER_IMAGE = 3, LOADER_SECRETS, LOADER_COUNTRY, LOADER_ASN, LOADER_FINDINGS, LOADER_FDS = 5 };
+enum loader_fd {
+	LOADER_IMAGE = 3, LOADER_SECRETS, LOADER_COUNTRY, LOADER_ASN, LOADER_RULES, LOADER_FINDINGS,
+	LOADER_FDS = LOADER_FINDINGS + 1 - LOADER_IMAGE
+};
 
 /* `slot`: of the addresses at which its images are built. */
 int loader_main(const char *config_path, unsigned slot);

@@ -86,13 +86,14 @@ static void worker_said(struct watch *w, unsigned what)
 	}
 }
 
-/* READY, or what is wrong with the rules.  At the first start that is the operator's business now; later
+/* READY, or ERROR and what is wrong with the rules.  At the first start that is the operator's business now; later
  * the running configuration is known to be good and starting is tried again. */
 static void zygote_said(struct watch *w, unsigned what)
 {
 	struct child *c = LIST_OF(w, struct child, report);
 	struct node *n = c->node;
 	ssize_t got = read(w->fd, c->said + c->said_n, sizeof c->said - 1 - c->said_n);
+	const char *why;
 
 	(void)what;
 	if (got > 0)
@@ -102,14 +103,15 @@ static void zygote_said(struct watch *w, unsigned what)
 		return;
 	watch_remove(w);
 	c->said[strcspn(c->said, "\n")] = 0;
+	why = strncmp(c->said, "ERROR ", 6) == 0 ? c->said + 6 : c->said;
 	if (strcmp(c->said, "READY") == 0) {
 		c->ready = true;
 		start_workers(n);
 		reload_rules(n, c->queue, NULL);
 	} else if (c->queue != n->now->queue) {
-		reload_rules(n, c->queue, c->said_n ? c->said : "the zygote died of them");
+		reload_rules(n, c->queue, c->said_n ? why : "the zygote died of them");
 	} else if (c->said_n) {
-		log_error("the rules cannot be loaded: %s", c->said);
+		log_error("the rules cannot be loaded: %s", why);
 		if (!n->serving)
 			give_up(n);
 	}
@@ -400,8 +402,10 @@ static bool load(struct node *n)
 		return false;
 	release_init(n, n->now);
 	pid = release_load(n, n->now, STDERR_FILENO);
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+	if (pid < 0 || waitpid(pid, &status, 0) != pid) {
+		fprintf(stderr, "portcullis: the loader cannot be started: %s\n", strerror(errno));
 		return false;
+	}
 	if (WIFSIGNALED(status))
 		fprintf(stderr, "portcullis: the loader was ended by signal %d\n", WTERMSIG(status));
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;

@@ -5,10 +5,8 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "gateway/base/log.h"
 #include "gateway/cage/cage.h"

@@ -1,6 +1,5 @@
 /* workers.c -- looking after the workers: who hangs, and who accepts for one that is not there. */
 #include <signal.h>
-#include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 

@@ -102,7 +102,8 @@ static void walked(struct canary *c)
 {
 	const struct config_site *site = (const struct config_site *)c->generation->config->sites.at + c->site;
 
-	c->caught += c->facts.waf_caught && c->request < CANARY_ATTACKS;
+	/* Where policy says that "/" is not inspected, nothing is expected there. */
+	c->caught += (c->facts.waf_caught || c->facts.waf_off) && c->request < CANARY_ATTACKS;
 	if (complain(c, site)) {
 		leave(c);
 		c->done(c, c->why);

@@ -363,8 +363,43 @@ void exchange_body_broken(struct exchange *x, enum reason why, const char *detai
 
 /* ---- Asking an origin ---- */
 
+/* What describes the content as it was in its coding: its digests would be wrong. */
+static bool is_of_coding(const struct field *f)
+{
+	static const char *const names[] = {"content-md5", "content-digest", "repr-digest", "digest", NULL};
+
+	if (f->id == FIELD_CONTENT_ENCODING)
+		return true;
+	for (unsigned i = 0; f->id == FIELD_OTHER && names[i]; i++)
+		if (slice_is(f->name, names[i]))
+			return true;
+	return false;
+}
+
+/* What the filters declared of the content, once; not REASON_NONE: there is no room to hold it. */
+static enum reason apply_content(struct exchange *x)
+{
+	struct facts *f = &x->facts;
+	int fd = f->content_len ? f->content_fd : -1;
+
+	for (uint32_t i = 0; f->content_identity && i < x->req.fields.n; i++)
+		if (f->content_replaced ? is_of_coding(&x->req.fields.at[i]) : x->req.fields.at[i].id == FIELD_CONTENT_ENCODING)
+			x->req.fields.at[i].hidden = 1;
+	f->content_identity = false;
+	if (!f->content_replaced)
+		return REASON_NONE;
+	f->content_replaced = false;
+	return spool_replace(&x->spool, fd, f->content_len);
+}
+
 static void forward(struct exchange *x)
 {
+	enum reason why = apply_content(x);
+
+	if (why) {
+		exchange_refuse(x, why, 0, "no room to hold the content");
+		return;
+	}
 	if (x->expecting)
 		x->front->go_ahead(x);
 	x->expecting = false;

@@ -70,7 +70,9 @@ struct exchange {
 	struct request req;
 	struct facts facts;
 	const struct config_site *site;
-	struct addr peer;          /* the other end of the connection */
+	struct addr peer;          /* the other end of the connection, or whom its PROXY header names */
+	struct addr hop;           /* who sent that header, */
+	bool hopped;               /* ... if there was one */
 	bool peer_trusted;
 	struct slice trace;        /* id of the trace it belongs to, 32 digits; empty: of none */
 	enum exchange_state state;

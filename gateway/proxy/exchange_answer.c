@@ -5,7 +5,10 @@
 #include "gateway/proxy/exchange_parts.h"
 
 #include "gateway/base/fail.h"
+#include "gateway/base/text.h"
+#include "gateway/proxy/conceal.h"
 #include "gateway/proxy/guard.h"
+#include "gateway/proxy/reply.h"
 #include "gateway/proxy/upstream.h"
 
 enum {
@@ -15,6 +18,18 @@ enum {
 };
 
 /* ---- Letting out ---- */
+
+/* Whoever passes an answer on says when it came, if the origin has not (RFC 9110 section 6.6.1). */
+static void date(struct exchange *x)
+{
+	struct slice now;
+
+	if (fields_find(&x->response.fields, FIELD_DATE))
+		return;
+	now = reply_date(x);
+	if (now.at)
+		fields_add(&x->response.fields, &x->arena, field_name_text(FIELD_DATE), now);
+}
 
 static void send_head(struct exchange *x)
 {
@@ -29,6 +44,7 @@ static void send_head(struct exchange *x)
 		body = HTTP_BODY_LENGTH;
 	else if (x->req.head && !r->has_length && r->status != 204 && r->status != 304)
 		body = HTTP_BODY_CHUNKED;
+	date(x);
 	x->front->head(x, r->status, &r->fields, &x->facts.client_fields, body, r->content_length);
 }
 
@@ -136,11 +152,29 @@ static void judge_content(struct exchange *x, bool cut)
 	walk(x, GATE_RESPONSE_BODY);
 }
 
+/* The status is the origin's, all else our own.  When to come again tells nothing of it. */
+static void replace_fault(struct exchange *x)
+{
+	const struct field *after = fields_find(&x->response.fields, FIELD_RETRY_AFTER);
+	struct verdict v = DENY(REASON_NONE);
+	uint64_t seconds;
+
+	v.status = x->response.status;
+	if (after && text_uint(after->value, &seconds) && seconds <= INT32_MAX)
+		v.retry_after_s = (int64_t)seconds;
+	x->why = "the origin's own page is kept from the client";
+	exchange_answer(x, &v);
+}
+
 /* The head has passed: how the filters use the content decides how it goes on. */
 static void begin_content(struct exchange *x)
 {
 	struct answer *a = &x->answer;
 
+	if (conceal_is_fault(x)) {
+		replace_fault(x);
+		return;
+	}
 	a->use = x->response.body == HTTP_BODY_NONE ? BODY_UNSEEN : chain_answer(&x->chain);
 	if (a->use == BODY_HELD) {
 		x->state = EXCHANGE_WITHHOLDING;
@@ -189,7 +223,7 @@ static bool informational(struct exchange *x)
 		return false;
 	}
 	/* 100 was ours to say; the others are passed on to who can read them, where nobody judges what they say. */
-	if (r->status != 100 && x->req.minor > 0 && !x->facts.answer_judged)
+	if (r->status != 100 && x->req.minor > 0 && !x->facts.answer_judged && conceal_answer(x))
 		x->front->head(x, r->status, &r->fields, NULL, HTTP_BODY_NONE, 0);
 	return true;
 }
@@ -198,6 +232,10 @@ bool exchange_response(struct exchange *x)
 {
 	if (x->response.status < 200)
 		return informational(x);
+	if (!conceal_answer(x)) {
+		exchange_refuse(x, guard_starved(x->proxy), 503, NULL);
+		return false;
+	}
 	x->failed = REASON_NONE;
 	x->why = NULL;
 	x->head_us = loop_us(x->proxy->loop);

@@ -4,7 +4,6 @@
  * they run empty between requests.  While an exchange does not take content,
  * nothing more is read: the client feels it through TCP. */
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "gateway/base/log.h"
 #include "gateway/base/metric.h"
@@ -46,6 +45,8 @@ void front_shut(struct front *f, bool cut)
 
 	if (f->phase == FRONT_CLOSED)
 		return;
+	if (f->phase == FRONT_HOP)
+		metric_count(METRIC_REFUSED_HEADER);
 	if (f->phase == FRONT_HANDSHAKING) {
 		metric_count(METRIC_TLS_FAILED);
 		shed_handshake_ended(p, f->handshake_us);
@@ -64,7 +65,8 @@ void front_shut(struct front *f, bool cut)
 	buf_done(&f->out);
 	list_remove(&f->link);
 	list_remove(&f->idle);
-	guard_left(p, f->place);
+	if (f->guarded)
+		guard_left(p, f->place);
 	p->fronts_n--;
 	/* The exchange is buried first: it was charged to this connection. */
 	task_start(p->loop, &f->bury);
@@ -156,10 +158,13 @@ static void tick(struct front *f)
 
 	f->ticked_ms = now;
 	timer_start(f->proxy->loop, &f->timer, front_tick_ms(f));
-	if (too_slow_reading(f, now))
+	if (too_slow_reading(f, now)) {
 		front_shut(f, true);
-	else if (too_slow_sending(f, passed))
+	} else if (too_slow_sending(f, passed)) {
+		/* However little is missing: what comes now is not waited for, and nothing behind it is a request. */
+		f->body = HTTP_BODY_CLOSE;
 		exchange_body_broken(f->x, REASON_SLOW_BODY, "the content came too slowly");
+	}
 }
 
 static void late(struct timer *t)
@@ -274,15 +279,23 @@ static void drain(struct front *f)
 		front_shut(f, false);
 }
 
-static void answer_plain_http(struct front *f)
+/* A client that speaks HTTP in clear to a TLS port is told so, in clear and in the words of any other refusal. */
+static bool not_tls(struct front *f)
 {
-	static const char text[] = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+	bool http = tls_was_http(f->sock.tls);
 
-	if (tls_was_http(f->sock.tls) && send(f->sock.watch.fd, text, sizeof text - 1, MSG_NOSIGNAL) < 0)
-		log_debug("a client spoke plain HTTP on a TLS port and left");
+	log_debug("TLS handshake: %s", tls_why(f->sock.tls));
 	tls_free(f->sock.tls);
 	f->sock.tls = NULL;
-	front_shut(f, false);
+	if (!http) {
+		front_shut(f, false);
+		return false;
+	}
+	metric_count(METRIC_TLS_FAILED);
+	shed_handshake_ended(f->proxy, f->handshake_us);
+	f->phase = FRONT_IDLE;
+	front_refuse_head(f, REASON_BAD_REQUEST, 0, "plain HTTP on a TLS port");
+	return true;
 }
 
 static bool handshake(struct front *f)
@@ -304,9 +317,7 @@ static bool handshake(struct front *f)
 	case TLS_AGAIN:
 		return false;
 	default:
-		log_debug("TLS handshake: %s", tls_why(f->sock.tls));
-		answer_plain_http(f);
-		return false;
+		return not_tls(f);
 	}
 }
 
@@ -314,6 +325,8 @@ static bool handshake(struct front *f)
 static bool step(struct front *f)
 {
 	switch ((enum front_phase)f->phase) {
+	case FRONT_HOP:
+		return front_read_hop(f);
 	case FRONT_HANDSHAKING:
 		return handshake(f);
 	case FRONT_IDLE:
@@ -343,19 +356,25 @@ static bool step(struct front *f)
 	return false;
 }
 
+/* Something of ours may be sent. */
+static bool is_open(const struct front *f)
+{
+	return f->phase != FRONT_HOP && f->phase != FRONT_HANDSHAKING && f->phase != FRONT_CLOSED;
+}
+
 static void go(struct front *f)
 {
 	unsigned steps = 0;
 
 	quarantine_mark(f->proxy, f->print);
-	if (f->phase != FRONT_HANDSHAKING && f->phase != FRONT_CLOSED && f->sock.writable)
+	if (is_open(f) && f->sock.writable)
 		front_flush(f);
 	while (!f->broken && steps < TURN_STEPS && step(f))
 		steps++;
 	/* A client that is faster than we are would never let the loop turn. */
 	if (steps == TURN_STEPS && f->phase != FRONT_CLOSED)
 		task_start(f->proxy->loop, &f->go);
-	if (f->phase != FRONT_CLOSED && f->phase != FRONT_HANDSHAKING && buf_len(&f->out) && f->sock.writable && !f->broken)
+	if (is_open(f) && buf_len(&f->out) && f->sock.writable && !f->broken)
 		front_flush(f);
 	if (f->phase != FRONT_CLOSED && f->broken)
 		front_shut(f, true);
@@ -394,7 +413,17 @@ void front_drain(struct front *f)
 		front_shut(f, false);
 }
 
-bool front_open(struct proxy *p, const struct proxy_listener *listener, int fd, const struct addr *peer, uint16_t port)
+void front_begin(struct front *f)
+{
+	f->phase = f->sock.tls ? FRONT_HANDSHAKING : FRONT_IDLE;
+	if (f->sock.tls)
+		shed_handshake_began(f->proxy);
+	else
+		list_push_last(&f->proxy->idle, &f->idle);
+}
+
+bool front_open(struct proxy *p, const struct proxy_listener *listener, bool hop, int fd, const struct addr *peer,
+		uint16_t port)
 {
 	struct front *f = mem_take_zeroed(&p->memory, sizeof *f);
 
@@ -429,14 +458,17 @@ bool front_open(struct proxy *p, const struct proxy_listener *listener, int fd, 
 		}
 		tls_charge(f->sock.tls, &f->budget);
 	}
-	f->place = guard_came(p, peer);
+	if (!hop) {
+		f->place = guard_came(p, peer);
+		f->guarded = true;
+	}
 	p->fronts_n++;
 	list_push_last(&p->fronts, &f->link);
-	if (f->phase == FRONT_IDLE)
-		list_push_last(&p->idle, &f->idle);
+	if (hop)
+		f->phase = FRONT_HOP;
 	else
-		shed_handshake_began(p);
+		front_begin(f);
 	timer_start(p->loop, &f->timer,
-		    f->phase == FRONT_HANDSHAKING ? p->config->client.handshake_ms : p->config->client.head_ms);
+		    f->phase == FRONT_IDLE ? p->config->client.head_ms : p->config->client.handshake_ms);
 	return true;
 }

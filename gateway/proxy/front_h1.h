@@ -6,8 +6,10 @@
 
 struct front;
 
-/* Take over an accepted, non-blocking descriptor.  False: it stays the caller's. */
-bool front_open(struct proxy *p, const struct proxy_listener *listener, int fd, const struct addr *peer, uint16_t port);
+/* Take over an accepted, non-blocking descriptor.  `hop`: it is a load balancer's, whose PROXY header comes first.
+ * False: it stays the caller's. */
+bool front_open(struct proxy *p, const struct proxy_listener *listener, bool hop, int fd, const struct addr *peer,
+		uint16_t port);
 /* Close it if it is between requests; let it end after the current one otherwise. */
 void front_drain(struct front *f);
 /* Close it now. */

@@ -11,6 +11,7 @@
 enum { FRONT_DRAIN_BYTES = 65536 }; /* of content that is read only to be thrown away */
 
 enum front_phase {
+	FRONT_HOP,       /* a load balancer has to say for whom it comes */
 	FRONT_HANDSHAKING,
 	FRONT_IDLE,      /* between requests */
 	FRONT_HEAD,      /* part of a head is here */
@@ -32,9 +33,12 @@ struct front {
 	struct task go, bury;
 	struct buf in, out;
 	struct exchange *x;
-	struct addr peer;
+	struct addr peer; /* the client, as far as the connection says: the other end, or whom a PROXY header names */
 	uint16_t peer_port;
-	struct guard_place place; /* where it is counted */
+	struct guard_place place; /* of the address guard, */
+	bool guarded;     /* ... where it is counted there */
+	bool hopped;      /* a PROXY header has been read; `hop` sent it */
+	struct addr hop;
 	uint8_t phase; /* enum front_phase */
 	bool keep, broken;
 	bool out_chunked, body_over, skipped_line;
@@ -59,9 +63,16 @@ struct front {
 
 /* Close it now; an exchange in progress is aborted.  `cut`: so that the client sees that. */
 void front_shut(struct front *f, bool cut);
+/* What comes now is the client's own: TLS, or the first head. */
+void front_begin(struct front *f);
 void front_next_request(struct front *f);
 /* How often the clocks of a busy connection are looked at. */
 int64_t front_tick_ms(const struct front *f);
+
+/* ---- front_hop.c: what a load balancer says first ---- */
+
+/* Look for a PROXY header.  True: it is read, and the client's own bytes follow. */
+bool front_read_hop(struct front *f);
 
 /* ---- front_request.c: what the client sends ---- */
 

@@ -24,6 +24,8 @@ static struct exchange *begin(struct front *f)
 	f->ticked_ms = loop_ms(f->proxy->loop);
 	timer_start(f->proxy->loop, &f->timer, front_tick_ms(f));
 	x->peer = f->peer;
+	x->hop = f->hop;
+	x->hopped = f->hopped;
 	x->facts.client = f->peer;
 	x->facts.client_port = f->peer_port;
 	x->req.minor = 1;
@@ -44,6 +46,8 @@ void front_refuse_head(struct front *f, enum reason reason, unsigned status, con
 
 	if (!x)
 		return;
+	/* As far as one can tell: an answer to HEAD has no content, whatever is wrong with it. */
+	x->req.head = slice_starts(buf_slice(&f->in), SLICE("HEAD "));
 	f->body = HTTP_BODY_CLOSE;
 	f->body_over = false;
 	exchange_refuse(x, reason, status, why);

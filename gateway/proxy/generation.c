@@ -59,7 +59,7 @@ static bool make_listeners(struct generation *g, struct fail *f)
 	g->listeners_n = g->config->listeners.n;
 	for (unsigned i = 0; i < g->listeners_n; i++)
 		g->listeners[i] = (struct proxy_listener){
-			.proxy = g->proxy, .serve = configs[i].serve, .port = configs[i].port, .fd = g->plan.listeners[i]};
+			.proxy = g->proxy, .number = i, .serve = configs[i].serve, .port = configs[i].port, .fd = g->plan.listeners[i]};
 	return true;
 }
 

@@ -37,6 +37,16 @@ static uint64_t open_at(const struct proxy *p, struct guard_place at, bool netwo
 	return sum;
 }
 
+enum metric guard_refuses(const struct proxy *p, const struct addr *a)
+{
+	const struct config_client *c = &p->config->client;
+	struct guard_place at = place_of(p, a);
+
+	if (open_at(p, at, false) >= (uint64_t)c->per_address)
+		return METRIC_REFUSED_ADDRESS;
+	return at.wide && open_at(p, at, true) >= (uint64_t)c->per_network ? METRIC_REFUSED_NETWORK : METRICS;
+}
+
 struct guard_place guard_came(struct proxy *p, const struct addr *a)
 {
 	struct proxy_guard *g = &p->plan.guards[p->plan.worker];
@@ -102,16 +112,10 @@ static bool nearly_full(const struct proxy *p)
 	return p->fronts_n >= p->fronts_max - p->fronts_max / 10;
 }
 
-enum metric guard_refuses(struct proxy *p, int fd, const struct addr *a)
+enum metric guard_is_full(struct proxy *p, int fd)
 {
-	const struct config_client *c = &p->config->client;
-	struct guard_place at = place_of(p, a);
 	bool descriptors = short_of_descriptors(p, fd), memory = short_of_memory(p);
 
-	if (open_at(p, at, false) >= (uint64_t)c->per_address)
-		return METRIC_REFUSED_ADDRESS;
-	if (at.wide && open_at(p, at, true) >= (uint64_t)c->per_network)
-		return METRIC_REFUSED_NETWORK;
 	if ((nearly_full(p) || descriptors || memory) && front_evict(p)) {
 		metric_count(METRIC_EVICTED);
 		return METRICS;

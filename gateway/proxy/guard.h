@@ -14,9 +14,11 @@ struct guard_place {
 	bool wide;        /* it has one */
 };
 
-/* METRICS: a connection of this address that has descriptor `fd` may come in; else the cause to count.  Where
- * little is left of what all share, the oldest idle connection is closed for it. */
-enum metric guard_refuses(struct proxy *p, int fd, const struct addr *a);
+/* METRICS: another connection of this client may come in; else the cause to count. */
+enum metric guard_refuses(const struct proxy *p, const struct addr *a);
+/* The same of what all share, of a connection that has descriptor `fd`.  Where little is left the oldest idle one is
+ * closed for it. */
+enum metric guard_is_full(struct proxy *p, int fd);
 /* Count it; the place is given back to guard_left. */
 struct guard_place guard_came(struct proxy *p, const struct addr *a);
 void guard_left(struct proxy *p, struct guard_place at);

@@ -3,16 +3,6 @@
 
 #include "geoip/geoip.h"
 
-static bool trusted(const struct config *c, const struct addr *a)
-{
-	const struct cidr *nets = c->trusted.at;
-
-	for (unsigned i = 0; i < c->trusted.n; i++)
-		if (cidr_has(&nets[i], a))
-			return true;
-	return false;
-}
-
 /* Last element of all X-Forwarded-For values before `*end` (counted from the back). */
 static bool hop_before(const struct fields *fields, uint32_t *index, struct slice *rest, struct slice *hop)
 {
@@ -34,6 +24,14 @@ static bool hop_before(const struct fields *fields, uint32_t *index, struct slic
 	return true;
 }
 
+/* An address, to which some hops add the port. */
+static bool read_hop(struct slice hop, struct addr *out)
+{
+	uint16_t port;
+
+	return addr_parse(hop, out) || (hop.len && hop.at[0] != '*' && addr_parse_port(hop, out, &port));
+}
+
 /* Walk from the nearest hop outwards while hops are trusted.  Garbage ends the walk: the last
  * address that was understood is the client. */
 static void find_client(struct exchange *x)
@@ -44,14 +42,14 @@ static void find_client(struct exchange *x)
 	struct addr a;
 
 	x->facts.client = x->peer;
-	x->peer_trusted = trusted(c, &x->peer);
+	x->peer_trusted = config_lists(&c->trusted, &x->peer);
 	if (!x->peer_trusted)
 		return;
 	while (hops++ < 32 && hop_before(&x->req.fields, &index, &rest, &hop)) {
-		if (!addr_parse(hop, &a))
+		if (!read_hop(hop, &a))
 			return;
 		x->facts.client = a;
-		if (!trusted(c, &a))
+		if (!config_lists(&c->trusted, &a))
 			return;
 	}
 }
@@ -99,7 +97,7 @@ bool identity_fill(struct exchange *x)
 		return false;
 	find_client(x);
 	if (!x->peer_trusted)
-		http_hide_identity(&x->req.fields);
+		http_hide_claims(&x->req.fields, false);
 	x->trace = http_check_trace(&x->req.fields);
 	x->began_wall_us = loop_wall_us(x->proxy->loop);
 	x->facts.site = x->site->head.key;
@@ -123,11 +121,15 @@ bool identity_fill(struct exchange *x)
 
 /* ---- Towards the origin ---- */
 
-/* What a trusted hop said of the scheme; only the two words there are. */
-static struct slice scheme_of(const struct exchange *x)
+/* What a trusted hop said of the scheme; only the two words there are.  A hop that adds to what its client sent
+ * adds behind it, so the last field is its own. */
+struct slice identity_scheme(const struct exchange *x)
 {
-	const struct field *said = x->peer_trusted ? fields_find(&x->req.fields, FIELD_X_FORWARDED_PROTO) : NULL;
+	const struct field *said = NULL;
 
+	for (uint32_t i = x->peer_trusted ? x->req.fields.n : 0; i > 0 && !said; i--)
+		if (x->req.fields.at[i - 1].id == FIELD_X_FORWARDED_PROTO)
+			said = &x->req.fields.at[i - 1];
 	if (said && (slice_is(said->value, "https") || slice_is(said->value, "http")))
 		return said->value;
 	return x->req.secure ? SLICE("https") : SLICE("http");
@@ -165,13 +167,13 @@ bool identity_upstream(struct exchange *x, struct fields *extra)
 	if (!list.at || !real.at)
 		return false;
 	fits = fields_add(extra, &x->arena, field_name_text(FIELD_X_FORWARDED_FOR), list) &&
-	       fields_add(extra, &x->arena, field_name_text(FIELD_X_FORWARDED_PROTO), scheme_of(x)) &&
+	       fields_add(extra, &x->arena, field_name_text(FIELD_X_FORWARDED_PROTO), identity_scheme(x)) &&
 	       fields_add(extra, &x->arena, field_name_text(FIELD_X_FORWARDED_HOST), x->req.authority) &&
 	       fields_add(extra, &x->arena, field_name_text(FIELD_X_REAL_IP), real) &&
 	       fields_add(extra, &x->arena, field_name_text(FIELD_X_REQUEST_ID), x->facts.id);
 	if (x->facts.answer_plain)
 		fits = fits && ask_plain(x, extra);
-	/* A trusted hop's own statements have been read by now; only ours goes on. */
-	http_hide_identity(&x->req.fields);
+	/* A trusted hop's own statements have been read by now; where there is one of ours, only that goes on. */
+	http_hide_claims(&x->req.fields, x->peer_trusted);
 	return fits;
 }

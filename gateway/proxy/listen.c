@@ -100,8 +100,38 @@ static void refuse(int fd, enum metric cause)
 	close(fd);
 }
 
+/* What its listener says now.  NULL: an adopted one of a generation before this, that no longer stands there. */
+static const struct config_listener *config_of(const struct proxy_listener *listener)
+{
+	const struct config *c = listener->proxy->config;
+	const struct config_listener *l = (const struct config_listener *)c->listeners.at + listener->number;
+
+	return listener->number < c->listeners.n && l->port == listener->port ? l : NULL;
+}
+
+/* Where load balancers are named nobody else may come, and whom they bring is known when they have said it. */
+static enum metric refuses_peer(const struct proxy *p, const struct config_listener *l, const struct addr *peer)
+{
+	if (l && !l->proxy_protocol.n)
+		return guard_refuses(p, peer);
+	return l && config_lists(&l->proxy_protocol, peer) ? METRICS : METRIC_REFUSED_SOURCE;
+}
+
+/* METRICS: it may come in. */
+static enum metric refuses(struct proxy_listener *listener, const struct config_listener *l, int fd, const struct addr *peer)
+{
+	struct proxy *p = listener->proxy;
+	enum metric cause = refuses_peer(p, l, peer);
+
+	/* A handshake is what costs; who speaks plain HTTP is told. */
+	if (cause == METRICS && listener->serve == CONFIG_HTTPS && shed_handshake(p))
+		return METRIC_REFUSED_OVERLOAD;
+	return cause == METRICS ? guard_is_full(p, fd) : cause;
+}
+
 static void take(struct proxy_listener *listener, int fd, const struct sockaddr_storage *from)
 {
+	const struct config_listener *l = config_of(listener);
 	struct proxy *p = listener->proxy;
 	struct addr peer;
 	enum metric cause;
@@ -109,17 +139,14 @@ static void take(struct proxy_listener *listener, int fd, const struct sockaddr_
 	int one = 1, unsent = UNSENT;
 
 	metric_count(METRIC_ACCEPTED);
-	cause = addr_from_sockaddr(from, &peer, &port) ? guard_refuses(p, fd, &peer) : METRIC_REFUSED_ADDRESS;
-	/* A handshake is what costs; who speaks plain HTTP is told. */
-	if (cause == METRICS && listener->serve == CONFIG_HTTPS && shed_handshake(p))
-		cause = METRIC_REFUSED_OVERLOAD;
+	cause = addr_from_sockaddr(from, &peer, &port) ? refuses(listener, l, fd, &peer) : METRIC_REFUSED_ADDRESS;
 	if (cause != METRICS) {
 		refuse(fd, cause);
 		return;
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
-	if (!front_open(p, listener, fd, &peer, port))
+	if (!front_open(p, listener, l->proxy_protocol.n > 0, fd, &peer, port))
 		refuse(fd, METRIC_REFUSED_MEMORY);
 }
 
@@ -156,7 +183,7 @@ void proxy_adopt(struct proxy *p, unsigned slot, const int *fds, unsigned n)
 	more = n == known && !p->draining ? realloc(p->adopted, (p->adopted_n + n) * sizeof *more) : NULL;
 	for (unsigned i = 0; i < n; i++)
 		if (more)
-			more[p->adopted_n + i] = (struct proxy_listener){.proxy = p, .fd = fds[i], .slot = slot,
+			more[p->adopted_n + i] = (struct proxy_listener){.proxy = p, .number = i, .fd = fds[i], .slot = slot,
 									 .serve = p->current->listeners[i].serve,
 									 .port = p->current->listeners[i].port};
 		else

@@ -46,6 +46,7 @@ struct proxy_origin {
 struct proxy_listener {
 	struct watch watch;
 	struct proxy *proxy;
+	unsigned number;        /* of the configuration's */
 	int serve;              /* enum config_serve */
 	uint16_t port;
 	int fd;                 /* -1: closed */
@@ -93,6 +94,8 @@ struct proxy {
 	void (*drained)(struct proxy *p);
 	uint8_t random[4096];
 	unsigned random_left;
+	char date[32];              /* the last second in words, for Date */
+	int64_t date_s;             /* which one */
 	struct list ack_waiters;    /* exchanges whose log lines are on their way */
 };
 

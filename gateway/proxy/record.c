@@ -5,7 +5,9 @@
 #include <time.h>
 
 #include "gateway/base/json.h"
+#include "gateway/base/line.h"
 #include "gateway/base/log.h"
+#include "gateway/base/secret.h"
 #include "rules/waf.h"
 
 uint64_t record_token(struct proxy *p)
@@ -30,48 +32,6 @@ static struct slice stamp(char text[40], int64_t wall_us)
 	return slice_make(text, n);
 }
 
-/* ---- The query, without what its names say is secret ---- */
-
-static bool secret_name(struct slice name)
-{
-	static const char *const words[] = {"pass", "pwd", "secret", "token", "apikey", "api_key", "api-key",
-					    "auth", "session", "sid", "signature", "credential", "otp", "code"};
-	char low[64];
-
-	if (name.len >= sizeof low)
-		return true;
-	for (size_t i = 0; i < name.len; i++)
-		low[i] = ascii_lower(name.at[i]);
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-		if (slice_contains(slice_make(low, name.len), slice_of(words[i])))
-			return true;
-	return false;
-}
-
-static struct slice redact(struct slice query, char *out, size_t room)
-{
-	struct slice rest = query, part;
-	size_t n = 0;
-
-	while (slice_cut(&rest, '&', &part)) {
-		size_t name = slice_find(part, '=');
-		bool hide = name < part.len && secret_name(slice_first(part, name));
-		struct slice shown = hide ? slice_first(part, name + 1) : part;
-
-		if (n + shown.len + 5 > room)
-			break;
-		if (n)
-			out[n++] = '&';
-		memcpy(out + n, shown.at, shown.len);
-		n += shown.len;
-		if (hide) {
-			memcpy(out + n, "***", 3);
-			n += 3;
-		}
-	}
-	return slice_make(out, n);
-}
-
 /* ---- Parts of the line ---- */
 
 static void write_client(const struct exchange *x, struct json *j)
@@ -81,6 +41,8 @@ static void write_client(const struct exchange *x, struct json *j)
 	json_text(j, "client", slice_make(text, addr_text(&x->facts.client, text)));
 	if (x->peer_trusted)
 		json_text(j, "peer", slice_make(text, addr_text(&x->peer, text)));
+	if (x->hopped)
+		json_text(j, "hop", slice_make(text, addr_text(&x->hop, text)));
 	if (x->facts.place.country_known == GEOIP_KNOWN)
 		json_text(j, "country", slice_of(x->facts.place.country));
 	if (x->facts.place.asn_known == GEOIP_KNOWN)
@@ -100,7 +62,7 @@ static void write_request(const struct exchange *x, struct json *j)
 	json_text(j, "host", x->req.host);
 	json_text(j, "path", slice_first(x->req.path, x->req.path.len < 1024 ? x->req.path.len : 1024));
 	if (x->req.has_query)
-		json_text(j, "query", redact(x->req.query, query, sizeof query));
+		json_text(j, "query", slice_make(query, secret_hide(x->req.query, "&;", false, query, sizeof query)));
 	if (agent)
 		json_text(j, "user_agent", slice_first(agent->value, agent->value.len < 256 ? agent->value.len : 256));
 }
@@ -193,45 +155,29 @@ void record_write(struct exchange *x)
 
 /* ---- The WAF's lines: the shape that tools for ModSecurity's error log read ---- */
 
-/* Quotes, controls and what is not ASCII become \xNN, so that one hit is one line. */
-static size_t quote(char *out, size_t room, struct slice s)
+/* Without a quote inside, so that each value ends where it seems to. */
+static struct slice quote(char *out, size_t room, struct slice s)
 {
-	static const char digits[] = "0123456789abcdef";
-	size_t n = 0;
-
-	for (size_t i = 0; i < s.len && n + 5 < room; i++) {
-		unsigned char c = (unsigned char)s.at[i];
-
-		if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
-			out[n++] = (char)c;
-			continue;
-		}
-		out[n++] = '\\';
-		out[n++] = 'x';
-		out[n++] = digits[c >> 4];
-		out[n++] = digits[c & 15];
-	}
-	out[n] = 0;
-	return n;
+	return slice_make(out, line_escape(out, room, s, true));
 }
 
 static bool write_hit(const struct exchange *x, const struct waf_hit *hit, uint64_t token)
 {
 	static const char *const severities[] = {"EMERGENCY", "ALERT", "CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "DEBUG"};
-	char line[LOG_LINE], time_text[40], client[ADDR_TEXT], message[1024], data[1024], path[1024], host[300];
-	struct slice when = stamp(time_text, x->began_wall_us);
+	char line[LOG_LINE], time_text[40], client[ADDR_TEXT], room[4][2048];
+	struct slice when = stamp(time_text, x->began_wall_us), message, data, host, path;
 	int n;
 
 	addr_text(&x->facts.client, client);
-	quote(message, sizeof message, hit->message);
-	quote(data, sizeof data, hit->data);
-	quote(path, sizeof path, x->req.path);
-	quote(host, sizeof host, x->req.host);
+	message = quote(room[0], 1024, hit->message);
+	data = quote(room[1], sizeof room[1], hit->data);
+	host = quote(room[2], 300, x->req.host);
+	path = quote(room[3], sizeof room[3], x->req.path);
 	n = snprintf(line, sizeof line,
-		     "%.*s [client %s] [site \"%.*s\"] [id \"%u\"] [msg \"%s\"] [data \"%s\"] [severity \"%s\"] [phase \"%u\"] "
-		     "[hostname \"%s\"] [uri \"%s\"] [unique_id \"%.*s\"]",
-		     SLICE_F(when), client, SLICE_F(x->facts.site), hit->rule, message, data,
-		     severities[hit->severity & 7], hit->phase, host, path, SLICE_F(x->facts.id));
+		     "%.*s [client %s] [site \"%.*s\"] [id \"%u\"] [msg \"%.*s\"] [data \"%.*s\"] [severity \"%s\"] [phase \"%u\"] "
+		     "[hostname \"%.*s\"] [uri \"%.*s\"] [unique_id \"%.*s\"]",
+		     SLICE_F(when), client, SLICE_F(x->facts.site), hit->rule, SLICE_F(message), SLICE_F(data),
+		     severities[hit->severity & 7], hit->phase, SLICE_F(host), SLICE_F(path), SLICE_F(x->facts.id));
 	if (n < 0)
 		return false;
 	return log_line(LOG_WAF, slice_make(line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1), token);

@@ -1,7 +1,6 @@
 /* reply.c -- error pages and redirects. */
 #include "gateway/proxy/reply.h"
 
-#include <stdio.h>
 #include <time.h>
 
 #include "gateway/proxy/identity.h"
@@ -16,14 +15,19 @@ static struct slice page_of(struct exchange *x, unsigned status)
 			   status, reason, status, reason, SLICE_F(x->facts.id));
 }
 
-static struct slice date_of(struct exchange *x)
+/* Put into words once a second: it may stand in every answer. */
+struct slice reply_date(struct exchange *x)
 {
-	time_t now = (time_t)(loop_wall_us(x->proxy->loop) / 1000000);
-	char text[40];
+	struct proxy *p = x->proxy;
+	time_t now = (time_t)(loop_wall_us(p->loop) / 1000000);
 	struct tm utc;
 
-	gmtime_r(&now, &utc);
-	return arena_copy(&x->arena, slice_make(text, strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc)));
+	if (p->date_s != now) {
+		gmtime_r(&now, &utc);
+		strftime(p->date, sizeof p->date, "%a, %d %b %Y %H:%M:%S GMT", &utc);
+		p->date_s = now;
+	}
+	return arena_copy(&x->arena, slice_of(p->date));
 }
 
 static bool add(struct exchange *x, struct fields *f, const char *name, struct slice value)
@@ -51,7 +55,7 @@ bool reply_make(struct exchange *x, const struct verdict *v, struct reply *out)
 	if (!identity_id(x))
 		return false;
 	out->page = page_of(x, out->status);
-	if (!add(x, &out->fields, "date", date_of(x)) ||
+	if (!add(x, &out->fields, "date", reply_date(x)) ||
 	    !add(x, &out->fields, "content-type", SLICE("text/html; charset=utf-8")) ||
 	    !add(x, &out->fields, "cache-control", SLICE("no-store")) ||
 	    !add(x, &out->fields, "x-request-id", x->facts.id) || !out->page.at)

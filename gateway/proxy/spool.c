@@ -104,6 +104,19 @@ bool spool_close(struct spool *s)
 	return s->fd < 0 || fcntl(s->fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0;
 }
 
+enum reason spool_replace(struct spool *s, int fd, uint64_t len)
+{
+	enum reason why;
+
+	spool_done(s);
+	why = charge(s, len);
+	s->fd = !why && len ? fd : -1;
+	s->len = why ? 0 : len;
+	if (s->fd < 0 && fd >= 0)
+		close(fd);
+	return why;
+}
+
 void spool_held(const struct spool *s, struct held *out)
 {
 	*out = (struct held){.memory = buf_slice(&s->memory), .fd = s->fd, .len = s->len};

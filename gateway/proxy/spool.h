@@ -28,6 +28,9 @@ void spool_own(struct spool *s, uint64_t *share);
 enum reason spool_put(struct spool *s, struct slice bytes);
 /* Nothing follows; seal the file if there is one. */
 bool spool_close(struct spool *s);
+/* Hold this instead: `len` bytes of a sealed memory file, which is the spool's from here on whatever comes of it.
+ * REASON_NONE, or what is used up. */
+enum reason spool_replace(struct spool *s, int fd, uint64_t len);
 void spool_held(const struct spool *s, struct held *out);
 /* Bytes from `offset` into `at`; returns how many (0 at the end, -1 on an error). */
 ssize_t spool_read(const struct spool *s, uint64_t offset, void *at, size_t n);

@@ -156,11 +156,20 @@ static void stream_ended(struct upstream *u)
 	}
 }
 
+/* A head grows to its own bound, which parse_head keeps; of content as much is read as is passed on at once. */
+static bool make_room(struct upstream *u)
+{
+	uint32_t len = buf_len(&u->in);
+
+	if (u->part == PART_HEAD)
+		return buf_room(&u->in, READ_FIRST);
+	return len < READ_MOST && buf_room(&u->in, READ_MOST - len);
+}
+
 void upstream_pump(struct upstream *u)
 {
 	for (size_t got = 0;;) {
 		enum parsed done = parse(u);
-		uint32_t room = u->part == PART_HEAD ? READ_FIRST : READ_MOST;
 		ssize_t n;
 
 		if (done == PARSED_BLOCKED)
@@ -171,7 +180,7 @@ void upstream_pump(struct upstream *u)
 			task_start(u->proxy->loop, &u->more);
 			return;
 		}
-		if (buf_len(&u->in) >= READ_MOST || !buf_room(&u->in, room - (u->part == PART_BODY ? buf_len(&u->in) : 0))) {
+		if (!make_room(u)) {
 			upstream_fail(u, REASON_ORIGIN_BROKEN, "no room for the answer");
 			return;
 		}

@@ -80,7 +80,13 @@ class Connection:
     def __init__(self, origin, number, peer):
         self.origin, self.number, self.socket = origin, number, peer
         self.raw, self.rest = b"", b""
+        self.done = 0  # so many bytes of `raw` were whole requests
         self.ended = False
+
+    @property
+    def unfinished(self):
+        """Part of a request is here, and the gateway has not closed."""
+        return not self.ended and len(self.raw) > self.done
 
     def more(self):
         piece = self.socket.recv(65536)
@@ -143,6 +149,7 @@ class Connection:
                 return
             request = Request(method, target, fields, body, head, self.number)
             with self.origin.lock:
+                self.done = len(self.raw) - len(self.rest)
                 self.origin.requests.append(request)
             if not self.act(self.origin.script(request)):
                 return

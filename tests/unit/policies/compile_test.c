@@ -279,6 +279,9 @@ static void limits_and_bodies_are_checked(void **state)
 
 #define WAF(text) "policy: t\nwaf:\n  exclude:\n    - {" text LOOSE "}\n"
 
+/* The entry begins in line 4, column 7. */
+#define WAF_AT(text) "policy: t\nwaf:\n  at:\n    - " text "\n  paranoia: 2\n  responses: {mode: enforce, body: true}\n"
+
 static void the_waf_is_checked(void **state)
 {
 	static const struct row rows[] = {
@@ -297,7 +300,22 @@ static void the_waf_is_checked(void **state)
 		{"policy: t\nwaf: {responses: {mode: enforce, body: true, types: [html]}}\n", 2, 25, "not a media type"},
 		{"policy: t\nwaf: {responses: {mode: enforce, body: true, types: [text/event-stream]}}\n", 2, 25, "no end"},
 		{"policy: t\nwaf: {responses: {mode: enforce, types: [text/html]}}\n", 2, 25, "body: true"},
-		{"policy: t\nwaf: {at: []}\n", 2, 7, "not in this version"},
+		{WAF_AT("{mode: on}"), 4, 14, "enforce, detect or off"},
+		{WAF_AT("{paranoia: 0}"), 4, 18, "out of bounds"},
+		{WAF_AT("{detection_paranoia: 1, paranoia: 3}"), 4, 7, "below paranoia"},
+		{WAF_AT("{on_failure: match, paranoia: 3}"), 4, 20, "skip"},
+		{WAF_AT("{responses: {mode: detect}, mode: off" LOOSE "}"), 4, 26, "only where requests are"},
+		{WAF_AT("{responses: {mod: detect}}"), 4, 20, "did you mean"},
+		{WAF_AT("{mode: detect}"), 4, 7, "add `why`"},
+		{WAF_AT("{mode: detect, when: 'header.x is present'" LOOSE "}"), 4, 28, "merely claims"},
+		{WAF_AT("{paranoia: 1, when: 'path under \"/a\"'}"), 4, 7, "add `why`"},
+		{WAF_AT("{threshold: {request: 6}, when: 'path under \"/a\"'}"), 4, 7, "add `why`"},
+		{WAF_AT("{responses: {mode: detect, body: true}, when: 'path under \"/a\"'}"), 4, 7, "add `why`"},
+		{WAF_AT("{responses: {mode: enforce}, when: 'path under \"/a\"'}"), 4, 7, "add `why`"},
+		{WAF_AT("{responses: {mode: enforce, body: true, max: 1KiB}}"), 4, 7, "add `why`"},
+		{WAF_AT("{responses: {mode: enforce, body: true, types: [text/csv]}}"), 4, 7, "add `why`"},
+		{WAF_AT("{paranoia: 3, when: 'path under \"/a\"'}\n    - {paranoia: 4, when: 'path under \"/a/b\"'}"), 5, 7, "never applies"},
+		{"policy: t\nwaf:\n  locked: true\n  at:\n    - {mode: detect" LOOSE "}\n", 5, 7, "locked"},
 		{WAF("id: x"), 4, 7, "one of rule, rules and tag"},
 		{WAF("rule: 1, tag: attack-sqli"), 4, 7, "one of rule, rules and tag"},
 		{WAF("rule: sqli"), 4, 14, "named by its number"},

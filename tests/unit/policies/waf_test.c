@@ -183,6 +183,8 @@ static void a_target_becomes_the_engines_name(void **state)
 		{"query.q", "q=1", "application/x-www-form-urlencoded", "ARGS_GET:q"},
 		{"query.q", "q=1", "Application/X-WWW-FORM-Urlencoded; charset=x", "ARGS_GET:q"},
 		{"query.q", "q=1", "multipart/mixed", "ARGS_GET:q"},
+		{"query.q", "q=1", "Text/Plain", "ARGS_GET:q"},
+		{"query.q", "q=1", "application/x-ndjson", "ARGS_GET:q"},
 		{"form.q", "p=1", "multipart/form-data", "ARGS_POST:q ARGS:q"},
 		{"form.q", "q=1", "multipart/form-data", "ARGS_POST:q"},
 		{"form.q", "a=1&%71=1", "multipart/form-data", "ARGS_POST:q"},

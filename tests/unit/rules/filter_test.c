@@ -288,7 +288,7 @@ static void too_much_of_something_is_413(void **state)
 static void content_that_cannot_be_inspected_is_refused_unread(void **state)
 {
 	(void)state;
-	begin(ENFORCE, "/", "text/plain", HTTP_BODY_LENGTH, 3);
+	begin(ENFORCE, "/", "application/octet-stream", HTTP_BODY_LENGTH, 3);
 	assert_true(done && stopped && !take(WAF_SMALL));
 	assert_int_equal(run.verdict.status, 415);
 	end();

@@ -1,7 +1,8 @@
 /* judge_test.c -- the real engine and the real Core Rule Set, asked as an inspector asks. */
 #include "bed.h"
 
-#include "rules/engine.h"
+#include "folder.h"
+#include "load_bed.h"
 
 #define CRS "/usr/share/modsecurity-crs"
 
@@ -9,22 +10,21 @@ static struct engine engine;
 static struct arena arena;
 static struct waf_job job;
 static struct waf_answer answer;
+static struct slice plain;
 
 static const struct plan_ruleset bounds = {.arguments = 1000, .json_depth = 64, .parts = 128, .body_max = 1 << 20};
 
 static int open_bed(void **state)
 {
-	struct modsec_ruleset set = {.name = "crs", .path = CRS, .arguments = 1000, .json_depth = 64, .body_max = 1 << 20};
+	const struct capture_ruleset set = LOAD_CRS;
 	char why[512];
 
 	(void)state;
-	engine.modsec = modsec_load(&set, 1, why, sizeof why);
-	if (!engine.modsec) {
+	engine.plan.rulesets[0] = bounds;
+	if (!load_bed(&engine, &set, why, sizeof why)) {
 		printf("%s\n", why);
 		return -1;
 	}
-	engine.plan.rulesets_n = 1;
-	engine.plan.rulesets[0] = bounds;
 	hash_seed_random(&engine.seed);
 	arena_init(&arena, NULL, 16384);
 	return 0;
@@ -48,7 +48,7 @@ static int drop_arena(void **state)
 static void judge(void)
 {
 	memset(&answer, 0, sizeof answer);
-	assert_true(inspector_judge(&engine, &job, job.body, &arena, &answer, NULL));
+	assert_true(inspector_judge(&engine, &job, job.body, &arena, &answer, NULL, &plain));
 }
 
 /* Did a rule of from..to match? */
@@ -397,25 +397,6 @@ static void the_last_hit_is_never_left_out(void **state)
 
 /* ---- Loading ---- */
 
-static char directory[64], path[128];
-
-static void write_file(const char *name, const char *text)
-{
-	FILE *f;
-
-	snprintf(path, sizeof path, "%s/%s", directory, name);
-	f = fopen(path, "w");
-	assert_non_null(f);
-	fputs(text, f);
-	fclose(f);
-}
-
-static void remove_file(const char *name)
-{
-	snprintf(path, sizeof path, "%s/%s", directory, name);
-	unlink(path);
-}
-
 /* ---- Answers ---- */
 
 #define LEAK "<p>You have an error in your SQL syntax; check the manual that corresponds to your MySQL server version</p>"
@@ -427,7 +408,7 @@ static struct modsec_kept *keep_request(const char *target)
 
 	bed_job(&job, &arena, target);
 	memset(&answer, 0, sizeof answer);
-	assert_true(inspector_judge(&engine, &job, SLICE_NONE, &arena, &answer, &kept));
+	assert_true(inspector_judge(&engine, &job, SLICE_NONE, &arena, &answer, &kept, &plain));
 	return kept;
 }
 
@@ -478,7 +459,7 @@ static void an_answer_tells_only_its_own_hits(void **state)
 		bed_job(&job, &arena, "/?q=%3Cscript%3Ealert(1)%3C/script%3E");
 		job.mode = WAF_DETECT;
 		memset(&answer, 0, sizeof answer);
-		assert_true(inspector_judge(&engine, &job, SLICE_NONE, &arena, &answer, &kept));
+		assert_true(inspector_judge(&engine, &job, SLICE_NONE, &arena, &answer, &kept, &plain));
 		assert_true(kept && hit(941100, 941999));
 		if (gone)
 			modsec_drop(kept);
@@ -520,7 +501,8 @@ static void answers_heed_mode_threshold_level_and_exclusions(void **state)
 
 static void errors_of_rules_have_their_place(void **state)
 {
-	struct modsec_ruleset set = {.name = "own", .path = directory, .arguments = 10, .json_depth = 4, .body_max = 4096};
+	struct engine own = {.plan.rulesets = {{.arguments = 10, .json_depth = 4, .body_max = 4096}}};
+	struct capture_ruleset set = {.name = SLICE("own")};
 	static const struct {
 		const char *text, *why;
 	} rows[] = {
@@ -533,61 +515,51 @@ static void errors_of_rules_have_their_place(void **state)
 	char why[512];
 
 	(void)state;
-	snprintf(directory, sizeof directory, "/tmp/judge_test.XXXXXX");
-	assert_non_null(mkdtemp(directory));
-	assert_null(modsec_load(&set, 1, why, sizeof why));
-	assert_non_null(strstr(why, "no *.conf here"));
+	set.path = slice_of(folder_make());
+	assert_false(load_bed(&own, &set, why, sizeof why));
+	assert_non_null(strstr(why, "no rules in"));
 	for (size_t i = 0; i < ROWS(rows); i++) {
-		write_file("a.conf", rows[i].text);
-		if (modsec_load(&set, 1, why, sizeof why) || !strstr(why, rows[i].why) || strchr(why, '\n'))
+		folder_write("rules/a.conf", rows[i].text);
+		if (load_bed(&own, &set, why, sizeof why) || !strstr(why, rows[i].why) || strchr(why, '\n'))
 			fail_msg("%s: %s", rows[i].text, why);
 	}
-	remove_file("a.conf");
-	write_file("REQUEST-901-INITIALIZATION.conf", "# nothing\n");
-	assert_null(modsec_load(&set, 1, why, sizeof why));
-	assert_non_null(strstr(why, "crs-setup.conf"));
-	remove_file("REQUEST-901-INITIALIZATION.conf");
-	rmdir(directory);
+	folder_remove();
 }
 
 static void files_load_in_order_and_policy_outranks_the_setup(void **state)
 {
-	static const char *before[2];
-	struct modsec_ruleset set = {.name = "own", .path = directory, .before = before, .arguments = 10, .json_depth = 4, .body_max = 4096};
-	struct engine own = {.plan = {.rulesets_n = 1}};
-	char why[512], first[160];
+	struct capture_ruleset set = {.name = SLICE("own"), .path = slice_of(folder_make())};
+	struct engine own = {.plan.rulesets = {bounds}};
+	char why[512];
+	struct slice before;
 
 	(void)state;
-	snprintf(directory, sizeof directory, "/tmp/judge_test.XXXXXX");
-	assert_non_null(mkdtemp(directory));
-	write_file("crs-setup.conf", "SecAction \"id:900000,phase:1,pass,nolog,setvar:tx.paranoia_level=4\"\n"
+	folder_write("crs-setup.conf", "SecAction \"id:900000,phase:1,pass,nolog,setvar:tx.paranoia_level=4\"\n"
 				     "SecAction \"id:1,phase:1,pass,nolog,setvar:tx.order=s\"\n");
-	write_file("10-a.conf", "SecAction \"id:3,phase:1,pass,nolog,setvar:tx.order=%{tx.order}a\"\n");
-	write_file("20-b.conf", "SecRule TX:order \"@streq sfa\" \"id:4,phase:1,deny,status:418,log,msg:'%{tx.order} at %{tx.paranoia_level}'\"\n");
-	write_file("30-c.conf", "SecAction \"id:5,phase:5,pass,log,msg:'at the end'\"\n");
-	write_file("zz.data", "");
-	snprintf(first, sizeof first, "%s/first.txt", directory);
-	write_file("first.txt", "SecAction \"id:2,phase:1,pass,nolog,setvar:tx.order=%{tx.order}f\"\n");
-	before[0] = first;
-	own.modsec = modsec_load(&set, 1, why, sizeof why);
-	if (!own.modsec)
+	folder_write("rules/10-a.conf", "SecAction \"id:3,phase:1,pass,nolog,setvar:tx.order=%{tx.order}a\"\n");
+	folder_write("rules/20-b.conf", "SecRule TX:order \"@streq sfa\" \"id:4,phase:1,deny,status:418,log,msg:'%{tx.order} at %{tx.paranoia_level}'\"\n");
+	folder_write("rules/30-c.conf", "SecAction \"id:5,phase:5,pass,log,msg:'at the end'\"\n");
+	folder_write("rules/zz.data", "");
+	folder_write("first.txt", "SecAction \"id:2,phase:1,pass,nolog,setvar:tx.order=%{tx.order}f\"\n");
+	before = slice_of(folder_path("first.txt"));
+	set.before = &before;
+	set.before_n = 1;
+	set.setup = slice_of(folder_path("crs-setup.conf"));
+	if (!load_bed(&own, &set, why, sizeof why))
 		fail_msg("%s", why);
-	own.plan.rulesets[0] = bounds;
 	bed_job(&job, &arena, "/");
 	memset(&answer, 0, sizeof answer);
-	assert_true(inspector_judge(&own, &job, SLICE_NONE, &arena, &answer, NULL));
+	assert_true(inspector_judge(&own, &job, SLICE_NONE, &arena, &answer, NULL, &plain));
 	assert_int_equal(answer.status, 418);
 	assert_true(slice_is(answer.hits[0].message, "sfa at 1"));
 	assert_int_equal(answer.hits_n, 1);
 	job.mode = WAF_DETECT;
 	memset(&answer, 0, sizeof answer);
-	assert_true(inspector_judge(&own, &job, SLICE_NONE, &arena, &answer, NULL));
+	assert_true(inspector_judge(&own, &job, SLICE_NONE, &arena, &answer, NULL, &plain));
 	assert_int_equal(answer.result, WAF_ALLOW);
 	assert_int_equal(answer.hits_n, 2); /* the phase of logging too */
 	modsec_free(own.modsec);
-	for (unsigned i = 0; i < 6; i++)
-		remove_file((const char *[]){"crs-setup.conf", "10-a.conf", "20-b.conf", "30-c.conf", "zz.data", "first.txt"}[i]);
-	rmdir(directory);
+	folder_remove();
 }
 
 #define TEST(name) cmocka_unit_test_teardown(name, drop_arena)

@@ -25,17 +25,26 @@ static void types(void **state)
 		{"multipart/form-data; boundary = abc", MEDIA_BAD, "space around ="},
 		{"multipart/form-data boundary=abc", MEDIA_BAD, "no semicolon"},
 		{"multipart/form-data; boundary=abc,def", MEDIA_BAD, "a comma outside quotes"},
+		{"multipart/form-data; charset=utf-8; boundary=abc", MEDIA_MULTIPART, "a charset beside it"},
+		{"multipart/form-data; x=\"boundary=evil\"; boundary=abc", MEDIA_BAD, "a boundary in another value"},
+		{"multipart/form-data; x-boundary=evil; boundary=abc", MEDIA_BAD, "a boundary in another name"},
 		{"multipart/mixed; boundary=abc", MEDIA_OTHER, "another multipart"},
 		{"application/json", MEDIA_JSON, "JSON"},
 		{"application/json;charset=utf-8", MEDIA_JSON, "no space is needed"},
 		{"application/json; charset=utf-8; charset=utf-7", MEDIA_BAD, "two charsets"},
 		{"application/ld+json", MEDIA_JSON, "a JSON dialect"},
-		{"text/x+json", MEDIA_OTHER, "a suffix outside application/"},
+		{"text/x+json", MEDIA_TEXT, "a suffix outside application/"},
+		{"application/csp-report", MEDIA_JSON, "a browser's report"},
+		{"application/json-seq", MEDIA_TEXT, "records of JSON"},
 		{"application/jsonp", MEDIA_OTHER, "not JSON"},
 		{"application/xml;", MEDIA_XML, "a trailing semicolon is harmless"},
 		{"text/xml", MEDIA_XML, "text/xml"},
 		{"application/soap+xml", MEDIA_XML, "an XML dialect"},
-		{"text/plain", MEDIA_OTHER, "no parser"},
+		{"text/plain", MEDIA_TEXT, "a text"},
+		{"Text/CSV; header=present", MEDIA_TEXT, "another text"},
+		{"text/", MEDIA_BAD, "no subtype of text"},
+		{"application/graphql", MEDIA_TEXT, "a query"},
+		{"application/x-ndjson", MEDIA_TEXT, "lines of JSON"},
 		{"image/png", MEDIA_OTHER, "no parser"},
 		{"", MEDIA_BAD, "empty"},
 		{"text", MEDIA_BAD, "no subtype"},
@@ -94,6 +103,11 @@ static void charsets(void **state)
 		{"application/json; charset=iso-8859-1", false},
 		{"text/xml; charset=utf-16le", false},
 		{"text/xml; charset=us-ascii", true},
+		{"application/json; charset=utf8", true},
+		{"application/json; charset='utf-8'", true},
+		{"application/json; charset=utf-88", false},
+		{"text/plain; charset=iso-8859-1", true},
+		{"text/plain; charset=utf-16", false},
 	};
 
 	(void)state;
@@ -103,6 +117,34 @@ static void charsets(void **state)
 		if (m.kind == MEDIA_BAD || media_charset_ok(&m) != rows[i].want)
 			fail_msg("%s", rows[i].type);
 	}
+}
+
+static void codings(void **state)
+{
+	static const struct {
+		const char *first, *second;
+		enum media_coding want;
+	} rows[] = {
+		{NULL, NULL, CODING_NONE}, {"identity", NULL, CODING_NONE}, {"gzip", NULL, CODING_GZIP}, {"X-Gzip", NULL, CODING_GZIP},
+		{"deflate", NULL, CODING_DEFLATE}, {"br", NULL, CODING_BROTLI}, {"zstd", NULL, CODING_ZSTD}, {"compress", NULL, CODING_OTHER},
+		{"gzip, gzip", NULL, CODING_OTHER}, {"gzip", "gzip", CODING_OTHER}, {"identity", "identity", CODING_OTHER},
+		{"", NULL, CODING_OTHER}, {"gzip,", NULL, CODING_OTHER}, {"gzip;q=1", NULL, CODING_OTHER}, {"gzipped", NULL, CODING_OTHER},
+	};
+	struct arena a;
+
+	(void)state;
+	arena_init(&a, NULL, 512);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct fields f = {0};
+
+		if (rows[i].first)
+			fields_add(&f, &a, SLICE("content-encoding"), slice_of(rows[i].first));
+		if (rows[i].second)
+			fields_add(&f, &a, SLICE("content-encoding"), slice_of(rows[i].second));
+		if (media_coding(&f) != rows[i].want)
+			fail_msg("row %zu: \"%s\"", i, rows[i].first);
+	}
+	arena_done(&a);
 }
 
 static void lists(void **state)
@@ -125,6 +167,7 @@ int main(void)
 		cmocka_unit_test(long_boundaries_are_refused),
 		cmocka_unit_test(of_two_fields_neither_counts),
 		cmocka_unit_test(charsets),
+		cmocka_unit_test(codings),
 		cmocka_unit_test(lists),
 	};
 

@@ -12,35 +12,31 @@ static void a_plan_comes_out_as_it_went_in(void **state)
 
 	(void)state;
 	plan = (struct plan){.rulesets_n = 2, .recycle_jobs = 500, .recycle_bytes = 5000000000};
-	plan.rulesets[0] = (struct plan_ruleset){.name = SLICE("crs"), .path = SLICE("/usr/share/some where"),
-						 .setup = SLICE("/etc/setup.conf"), .before = {SLICE("/a.conf"), SLICE("/b.conf")},
-						 .before_n = 2, .arguments = 10, .json_depth = 20, .parts = 30, .body_max = 40};
-	plan.rulesets[1] = (struct plan_ruleset){.name = SLICE("own"), .path = SLICE("/own"), .arguments = 1};
+	plan.rulesets[0] = (struct plan_ruleset){.name = SLICE("crs"), .arguments = 10, .json_depth = 20, .parts = 30, .body_max = 40};
+	plan.rulesets[1] = (struct plan_ruleset){.name = SLICE("our own"), .arguments = 1};
 	assert_true(plan_pack(&out, &plan));
 	assert_true(plan_unpack(buf_slice(&out), &back, &line, &why));
 	assert_int_equal(back.rulesets_n, 2);
 	assert_int_equal(back.recycle_jobs, 500);
 	assert_int_equal(back.recycle_bytes, 5000000000);
-	assert_true(slice_is(back.rulesets[0].path, "/usr/share/some where") && slice_is(back.rulesets[0].name, "crs"));
-	assert_true(slice_is(back.rulesets[0].before[1], "/b.conf") && slice_is(back.rulesets[0].setup, "/etc/setup.conf"));
-	assert_int_equal(back.rulesets[0].before_n, 2);
+	assert_true(slice_is(back.rulesets[0].name, "crs") && slice_is(back.rulesets[1].name, "our own"));
+	assert_int_equal(back.rulesets[0].arguments, 10);
 	assert_int_equal(back.rulesets[0].json_depth, 20);
 	assert_int_equal(back.rulesets[0].parts, 30);
 	assert_int_equal(back.rulesets[0].body_max, 40);
 	assert_int_equal(back.rulesets[1].arguments, 1);
-	assert_int_equal(back.rulesets[1].setup.len, 0);
 	buf_done(&out);
 }
 
 static void what_a_line_cannot_hold_is_not_packed(void **state)
 {
-	static const struct slice bad[] = {B("/a\nruleset\tx"), B("/a\tb"), B("/a\0b"), B(""), B("/a\x7f")};
+	static const struct slice bad[] = {B("a\nruleset\tx"), B("a\tb"), B("a\0b"), B(""), B("a\x7f")};
 	struct buf out = {0};
 
 	(void)state;
 	for (size_t i = 0; i < ROWS(bad); i++) {
 		plan = (struct plan){.rulesets_n = 1};
-		plan.rulesets[0] = (struct plan_ruleset){.name = SLICE("crs"), .path = bad[i]};
+		plan.rulesets[0] = (struct plan_ruleset){.name = bad[i]};
 		assert_false(plan_pack(&out, &plan));
 	}
 	plan = (struct plan){.rulesets_n = 0};
@@ -58,14 +54,13 @@ static void mistakes_are_named_by_line(void **state)
 		const char *why;
 	} rows[] = {
 		{"", 1, "no rule set"},
-		{"ruleset\tcrs\n", 2, "a rule set without a path"},
-		{"path\t/a\n", 1, "an item of no rule set"},
-		{"ruleset\tcrs\npath /a\n", 2, "not a word, a tab and a value"},
-		{"ruleset\tcrs\npath\t\n", 2, "not a word, a tab and a value"},
-		{"ruleset\tcrs\npath\t/a\npaht\t/b\n", 3, "unknown word"},
-		{"ruleset\tcrs\npath\t/a\nparts\t-1\n", 3, "not a number in its bounds"},
-		{"ruleset\tcrs\npath\t/a\nparts\t1000001\n", 3, "not a number in its bounds"},
-		{"ruleset\tcrs\npath\t/a\nbody_max\t99999999999\n", 3, "not a number in its bounds"},
+		{"parts\t1\n", 1, "an item of no rule set"},
+		{"ruleset\tcrs\nparts 1\n", 2, "not a word, a tab and a value"},
+		{"ruleset\tcrs\nparts\t\n", 2, "not a word, a tab and a value"},
+		{"ruleset\tcrs\nparts\t1\npatrs\t1\n", 3, "unknown word"},
+		{"ruleset\tcrs\nparts\t-1\n", 2, "not a number in its bounds"},
+		{"ruleset\tcrs\nparts\t1000001\n", 2, "not a number in its bounds"},
+		{"ruleset\tcrs\nbody_max\t99999999999\n", 2, "not a number in its bounds"},
 		{"recycle_jobs\tmany\n", 1, "not a number in its bounds"},
 		{"recycle_bytes\t-1\n", 1, "not a number in its bounds"},
 	};
@@ -89,15 +84,10 @@ static void too_much_is_refused(void **state)
 	unsigned line;
 
 	(void)state;
-	buf_print(&text, "ruleset\tcrs\npath\t/a\n");
-	for (unsigned i = 0; i <= PLAN_BEFORE; i++)
-		buf_print(&text, "before\t/b\n");
-	assert_false(plan_unpack(buf_slice(&text), &back, &line, &why));
-	assert_int_equal(line, 3 + PLAN_BEFORE);
-	buf_eat(&text, buf_len(&text));
 	for (unsigned i = 0; i <= PLAN_RULESETS; i++)
-		buf_print(&text, "ruleset\tcrs\npath\t/a\n");
+		buf_print(&text, "ruleset\tcrs\n");
 	assert_false(plan_unpack(buf_slice(&text), &back, &line, &why));
+	assert_int_equal(line, 1 + PLAN_RULESETS);
 	buf_done(&text);
 }
 

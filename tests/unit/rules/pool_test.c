@@ -2,6 +2,7 @@
 #include "bed.h"
 
 #include <stdatomic.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "rules/pool.h"
@@ -301,7 +302,7 @@ static void a_full_socket_makes_jobs_wait(void **state)
 		out += questions[n].ask.out;
 	}
 	assert_true(out > 0 && out < n && pool_outstanding(pool) == out);
-	assert_int_equal(n - out, WAITING_MOST);
+	assert_int_equal(n - out, WAITING_MOST / 2);
 	while (taken < n) {
 		while (take(WAF_BIG, NULL)) {
 			taken++;
@@ -311,6 +312,80 @@ static void a_full_socket_makes_jobs_wait(void **state)
 	}
 	for (unsigned i = 0; i < n; i++)
 		assert_int_equal(questions[i].answers, 1);
+}
+
+/* Nobody takes a large body, and more of them come than ever could go. */
+static void large_bodies_leave_room_for_pages(void **state)
+{
+	static char body[5000];
+	unsigned n = 0, page = ROWS(questions) - 1;
+
+	(void)state;
+	for (; n < page; n++) {
+		bed_post(&job, &arena, "text/plain", slice_make(body, sizeof body));
+		questions[n].ask.answered = count;
+		if (!pool_ask(pool, &questions[n].ask, &job, -1, 100))
+			break;
+	}
+	assert_true(n >= 2 && n < page && pool_waiting(pool) == WAITING_MOST / 2);
+	assert_true(ask(page, "/a"));
+	assert_true(questions[page].ask.out);
+	assert_true(take(WAF_SMALL, NULL));
+	answer(WAF_SMALL, seen.token, WAF_ALLOW);
+	assert_int_equal(questions[page].answers, 1);
+	loop_virtual(loop, 1000000 + 102000);
+	loop_turn(loop, 0);
+	assert_int_equal(pool_waiting(pool), 0);
+	for (unsigned i = 0; i < n; i++)
+		if (questions[i].ask.out)
+			pool_cancel(pool, &questions[i].ask);
+		else
+			assert_int_equal(questions[i].last.result, WAF_SHED);
+	assert_true(ask(0, "/a"));
+	pool_cancel(pool, &questions[0].ask);
+}
+
+static int unread(unsigned lane)
+{
+	int bytes;
+
+	assert_int_equal(ioctl(near_end[lane], FIONREAD, &bytes), 0);
+	return bytes;
+}
+
+/* An inspector that was taken over writes faster than anybody reads. */
+static void a_flooded_lane_stops_nobody(void **state)
+{
+	static char body[5000];
+	int room = 4 << 20;
+	unsigned sent = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < WAF_OUTSTANDING + 1; i++)
+		assert_true(ask(i, "/a"));
+	setsockopt(far_end[WAF_SMALL], SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room);
+	while (sent < 2000 && send(far_end[WAF_SMALL], "x", 1, 0) == 1)
+		sent++;
+	assert_int_equal(sent, 2000);
+	pool_cancel(pool, &questions[0].ask);
+	bed_post(&job, &arena, "text/plain", slice_make(body, sizeof body));
+	questions[0] = (struct question){.ask.answered = count};
+	assert_true(pool_ask(pool, &questions[0].ask, &job, -1, 100));
+	loop_turn(loop, 0);
+	assert_true(unread(WAF_SMALL) > 0);
+	assert_true(take(WAF_BIG, NULL));
+	answer(WAF_BIG, seen.token, WAF_ALLOW);
+	assert_int_equal(questions[0].answers, 1);
+	assert_true(unread(WAF_SMALL) > 0);
+	/* Behind all that the true answers come, too. */
+	assert_true(take(WAF_SMALL, NULL) && take(WAF_SMALL, NULL));
+	answer(WAF_SMALL, seen.token, WAF_ALLOW);
+	for (unsigned i = 0; i < 2000 && unread(WAF_SMALL); i++)
+		loop_turn(loop, 0);
+	assert_int_equal(unread(WAF_SMALL), 0);
+	assert_int_equal(questions[1].answers, 1);
+	for (unsigned i = 2; i < WAF_OUTSTANDING + 1; i++)
+		pool_cancel(pool, &questions[i].ask);
 }
 
 static void a_lane_without_a_far_end_loses_its_jobs(void **state)
@@ -501,6 +576,8 @@ int main(void)
 		TEST(the_queue_clock_runs_here_too),
 		TEST(big_bodies_take_their_own_lane),
 		TEST(a_full_socket_makes_jobs_wait),
+		TEST(large_bodies_leave_room_for_pages),
+		TEST(a_flooded_lane_stops_nobody),
 		TEST(a_lane_without_a_far_end_loses_its_jobs),
 		TEST(an_answer_goes_to_who_keeps_its_transaction),
 		TEST(where_the_keeper_cannot_be_asked_anybody_is),

@@ -1,5 +1,6 @@
 /* waf_test.c -- messages between worker and inspector: what goes in comes out, and nothing else does. */
 #include "bed.h"
+#include "rules/media.h"
 
 static struct guard guard;
 static struct arena arena;
@@ -30,6 +31,10 @@ static void fill_job(void)
 	job.ruleset = 3;
 	job.mode = WAF_DETECT;
 	job.fields.at[1].hidden = 1;
+	job.coding = CODING_BROTLI;
+	job.plain_most = 100000;
+	job.files = true;
+	job.type_listed = true;
 	job.exclusions[0] = (struct waf_exclusion){942100, SLICE_NONE, SLICE("ARGS:q")};
 	job.exclusions[1] = (struct waf_exclusion){0, SLICE("attack-sqli"), SLICE_NONE};
 	job.exclusions_n = 2;
@@ -97,6 +102,7 @@ static void a_job_comes_out_as_it_went_in(void **state)
 	assert_int_equal(back.exclusions_n, 2);
 	assert_int_equal(back.exclusions[0].rule, 942100);
 	assert_true(slice_is(back.exclusions[0].target, "ARGS:q") && slice_is(back.exclusions[1].tag, "attack-sqli"));
+	assert_true(back.coding == CODING_BROTLI && back.plain_most == 100000 && back.files && back.type_listed);
 	buf_done(&out);
 }
 
@@ -196,6 +202,12 @@ static void jobs_that_contradict_themselves_are_refused(void **state)
 	fill_job();
 	job.method = (struct slice)B("G\0T");
 	refuse_job("NUL in the method");
+	fill_job();
+	job.coding = CODING_OTHER;
+	refuse_job("a coding that nobody undoes");
+	fill_job();
+	job.plain_most = WAF_PLAIN_MOST + 1;
+	refuse_job("room for more than content may become");
 	fill_answering();
 	job.answering = false;
 	refuse_job("fields of an answer in a job about a request");
@@ -266,6 +278,23 @@ static void an_answer_comes_out_as_it_went_in(void **state)
 	assert_int_equal(again.hits[0].rule, 941100);
 	assert_int_equal(again.hits[0].severity, 2);
 	assert_true(slice_is(again.hits[0].data, "found <script>") && slice_is(again.hits[1].tag, "attack-generic"));
+	buf_eat(&out, buf_len(&out));
+	answer.result = WAF_ALLOW;
+	answer.status = 0;
+	answer.plain = true;
+	answer.plain_len = 12345;
+	assert_true(waf_pack_answer(&out, &answer));
+	assert_true(waf_unpack_answer(guard_put(&guard, buf_slice(&out)), &again));
+	assert_true(again.plain && again.plain_len == 12345);
+	buf_eat(&out, buf_len(&out));
+	answer.plain_len = WAF_PLAIN_MOST + 1;
+	assert_true(waf_pack_answer(&out, &answer));
+	assert_false(waf_unpack_answer(guard_put(&guard, buf_slice(&out)), &again));
+	buf_eat(&out, buf_len(&out));
+	answer.plain = false;
+	answer.plain_len = 1;
+	assert_true(waf_pack_answer(&out, &answer));
+	assert_false(waf_unpack_answer(guard_put(&guard, buf_slice(&out)), &again));
 	buf_done(&out);
 }
 

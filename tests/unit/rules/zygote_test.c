@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "gateway/cage/cage.h"
-#include "rules/engine.h"
+#include "load_bed.h"
 
 #define CRS "/usr/share/modsecurity-crs"
 
@@ -67,20 +67,20 @@ static int stop_zygote(int number)
 
 static int open_all(void **state)
 {
-	struct modsec_ruleset set = {.name = "crs", .path = CRS, .arguments = 1000, .json_depth = 64, .body_max = 1 << 20};
+	const struct capture_ruleset set = LOAD_CRS;
 	char why[512];
+	bool loaded;
 
 	(void)state;
 	arena_init(&arena, NULL, 16384);
 	engine = (struct engine){.inspectors = INSPECTORS, .big = 1, .log_fd = -1, .lanes_n = WORKERS * WAF_LANES};
-	engine.plan.rulesets_n = 1;
 	engine.plan.rulesets[0] = (struct plan_ruleset){.arguments = 1000, .json_depth = 64, .parts = 128, .body_max = 1 << 20};
 	hash_seed_random(&engine.seed);
 	engine.shared = mmap(NULL, sizeof *engine.shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	engine.modsec = modsec_load(&set, 1, why, sizeof why);
-	if (!engine.modsec)
+	loaded = load_bed(&engine, &set, why, sizeof why);
+	if (!loaded)
 		printf("%s\n", why);
-	return engine.modsec && engine.shared != MAP_FAILED ? 0 : -1;
+	return loaded && engine.shared != MAP_FAILED ? 0 : -1;
 }
 
 static int close_all(void **state)

@@ -125,8 +125,8 @@ static void test_every_bound_has_its_default(void **state)
 static const char full[] =
 	"listeners:\n"
 	"  - {address: '127.0.0.1:8443', serve: https}\n"
-	"  - {address: '[::1]:8080', serve: http}\n"
-	"  - {address: '*:80', serve: redirect}\n"
+	"  - {address: '[::1]:8080', serve: http, proxy_protocol: [10.0.0.0/24, '2001:db8:2::/48']}\n"
+	"  - {address: '*:80', serve: redirect, proxy_protocol: 192.0.2.1}\n"
 	"certificates:\n"
 	"  - {certificate: one.pem, key: one.key}\n"
 	"  - {certificate: two.pem, key: two.key}\n"
@@ -135,8 +135,8 @@ static const char full[] =
 	"    hosts: [shop.example, '*.shop.example']\n"
 	"    origin: pool\n"
 	"    policy: rules\n"
-	"  blog: {hosts: blog.example, origin: 'http://[2001:db8::1]:8000', policy: rules}\n"
-	"  wiki: {hosts: '*', origin: 'http://[2001:db8::1]:8000', policy: plain}\n"
+	"  blog: {hosts: blog.example, origin: 'http://[2001:db8::1]:8000', policy: rules, errors: pass}\n"
+	"  wiki: {hosts: '*', origin: 'http://[2001:db8::1]:8000', policy: plain, hide_fields: [X-Node, 'X-Debug-*'], show_fields: Server}\n"
 	"origins:\n"
 	"  pool:\n"
 	"    servers: ['http://10.0.0.5:8000', {url: 'https://10.0.0.6', weight: 3}]\n"
@@ -153,6 +153,41 @@ static const char full[] =
 	"processes: {workers: 4, inspectors: auto}\n"
 	"redis: {address: 'localhost:6380', user: gate, password_file: password, database: 3, deadline: 50ms, nodes: 2}\n"
 	"logs: {requests: off, errors: ./e.log, waf: /var/log/waf.log, level: warn, waf_sync: true}\n";
+
+/* Whose connections begin with a PROXY header, by listener. */
+static void check_hops(const struct config_listener *l)
+{
+	static const struct {
+		const char *text;
+		bool listed[3];
+	} rows[] = {
+		{"10.0.0.7", {false, true, false}},  {"10.0.1.7", {false}},	{"2001:db8:2::7", {false, true, false}},
+		{"192.0.2.1", {false, false, true}}, {"192.0.2.2", {false}}, {"::", {false}},
+	};
+
+	for (unsigned i = 0; i < ROWS(rows); i++)
+		for (unsigned k = 0; k < 3; k++) {
+			struct addr a;
+
+			assert_true(addr_parse(slice_of(rows[i].text), &a));
+			assert_int_equal(config_lists(&l[k].proxy_protocol, &a), rows[i].listed[k]);
+		}
+}
+
+/* What of answers is hidden, by site. */
+static void check_answers(const struct config_site *site)
+{
+	const struct slice *names = site[2].hide_fields.at;
+
+	assert_int_equal(site[0].errors, CONFIG_ERRORS_REPLACE);
+	assert_int_equal(site[0].hide_fields.n + site[0].show_fields.n, 0);
+	assert_int_equal(site[1].errors, CONFIG_ERRORS_PASS);
+	assert_int_equal(site[2].hide_fields.n, 2);
+	assert_slice(names[0], "x-node");
+	assert_slice(names[1], "x-debug-*");
+	assert_int_equal(site[2].show_fields.n, 1);
+	assert_slice(*(const struct slice *)site[2].show_fields.at, "server");
+}
 
 static void test_a_full_file(void **state)
 {
@@ -197,6 +232,8 @@ static void test_a_full_file(void **state)
 	assert_ptr_equal(site[0].policy, site[1].policy);
 	assert_ptr_not_equal(site[0].policy, site[2].policy);
 	assert_slice(policy_name(site[2].policy), "plain");
+	check_hops(c->listeners.at);
+	check_answers(site);
 	net = c->trusted.at;
 	assert_int_equal(c->trusted.n, 3);
 	assert_int_equal(net[0].bits, 104);
@@ -243,6 +280,12 @@ static const struct broken {
 	{LISTEN "sites: {a: {hosts: a, origin: x, client_cert: require}}\n", 2, 34, "not in this version"},
 	{LISTEN "sites: {a: {hosts: a, origin: x, routes: []}}\n", 2, 34, "not in this version"},
 	{LISTEN "sites: {a: {hosts: a, origin: x, path_case: insensitive}}\n", 2, 34, "not in this version"},
+	{LISTEN "sites: {a: {hosts: a, origin: x, errors: keep}}\n", 2, 42, "errors"},
+	{LISTEN "sites: {a: {hosts: a, origin: 'http://10.0.0.1', hide_fields: 'X Node'}}\n", 2, 63, "is not the name of a field"},
+	{LISTEN "sites: {a: {hosts: a, origin: 'http://10.0.0.1', hide_fields: '*'}}\n", 2, 63, "is not the name of a field"},
+	{LISTEN "sites: {a: {hosts: a, origin: 'http://10.0.0.1', hide_fields: ['X-*-Node']}}\n", 2, 64, "is not the name of a field"},
+	{LISTEN "sites: {a: {hosts: a, origin: 'http://10.0.0.1', hide_fields: [\"X-A\\r\\nB\"]}}\n", 2, 64, "is not the name of a field"},
+	{LISTEN "sites: {a: {hosts: a, origin: 'http://10.0.0.1', hide_fields: VIA, show_fields: via}}\n", 2, 81, "hides and shows \"via\""},
 
 	/* Listeners and certificates */
 	{SITE, 1, 1, "*:443 serves https, but there is no certificate"},
@@ -255,6 +298,9 @@ static const struct broken {
 	{SITE "listeners: [{address: '127.0.0.1:0', serve: http}]\n", 3, 23, "is not ADDRESS:PORT"},
 	{SITE "listeners: [{address: 'localhost:80', serve: http}]\n", 3, 23, "is not ADDRESS:PORT"},
 	{SITE "listeners: [{address: '*:80', serve: htpp}]\n", 3, 38, "did you mean \"http\"?"},
+	{SITE "listeners: [{address: '*:80', serve: http, proxy_protocol: []}]\n", 3, 60, "at least 1"},
+	{SITE "listeners: [{address: '*:80', serve: http, proxy_protocol: on}]\n", 3, 60, "not an address or network"},
+	{SITE "listeners: [{address: '*:80', serve: http, proxy_protocol: ['::/0']}]\n", 3, 61, "trusts every address"},
 	{SITE "listeners:\n- {address: '127.0.0.1:80', serve: http}\n- {address: '127.0.0.1:80', serve: http}\n", 5, 3,
 	 "127.0.0.1:80 is listened on twice, first at line 4"},
 	{SITE "listeners:\n- {address: '127.0.0.1:80', serve: http}\n- {address: '[::ffff:127.0.0.1]:80', serve: http}\n", 5, 3,
@@ -445,6 +491,38 @@ static void test_a_missing_file(void **state)
 	bed_done(&b);
 }
 
+/* ---- What clients must not learn ---- */
+
+static void test_names_of_an_origin(void **state)
+{
+	static const char *const want[] = {"10.0.0.5", "10.0.0.6", "127.0.0.1", "2001:db8::5", "localhost"};
+	const struct config_origin *o;
+	const struct slice *names;
+	const uint16_t *ports;
+	struct bed b;
+
+	(void)state;
+	bed_read(&b, LISTEN "sites: {a: {hosts: [10.0.0.7, a.example, '*'], origin: pool}}\n"
+			    "origins: {pool: {servers: ['http://LocalHost:8000', 'http://[2001:DB8:0::5]', 'http://10.0.0.6:81', "
+			    "'http://10.0.0.5', 'http://10.0.0.7:82']}}\n");
+	assert_non_null(b.config);
+	o = b.config->origins.at;
+	names = o->names.at;
+	ports = o->ports.at;
+	/* Sorted; a host of a site is public, a wildcard makes nothing so. */
+	for (unsigned i = 0, k = 0; i < o->names.n; i++) {
+		if (i && slice_eq(names[i], names[i - 1]))
+			continue;
+		assert_true(k < ROWS(want));
+		assert_slice(names[i], want[k++]);
+	}
+	assert_int_equal(o->ports.n, 5);
+	assert_int_equal(ports[0], 8000);
+	assert_int_equal(ports[1], 80);
+	assert_int_equal(ports[4], 82);
+	bed_done(&b);
+}
+
 /* ---- Warnings ---- */
 
 static void test_warnings(void **state)
@@ -457,6 +535,7 @@ static void test_warnings(void **state)
 		{LISTEN SITE "geoip: {country: none.mmdb, missing: degrade}\n", 4, 18, "or places are unknown"},
 		{"listeners: [{address: '*:80', serve: redirect}]\n" SITE, 1, 13, "but none serves it"},
 		{LISTEN SITE "origins: {old: {servers: 'http://10.0.0.2'}}\n", 4, 11, "no site has origin \"old\""},
+		{LISTEN "sites: {a: {hosts: a, origin: 'http://10.0.0.1', show_fields: [ETag]}}\n", 2, 63, "is not hidden for what it tells"},
 	};
 
 	(void)state;
@@ -762,6 +841,7 @@ int main(void)
 		cmocka_unit_test(test_broken_files),
 		cmocka_unit_test(test_one_mistake_is_told_once),
 		cmocka_unit_test(test_a_missing_file),
+		cmocka_unit_test(test_names_of_an_origin),
 		cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_the_site_of_a_host),
 		cmocka_unit_test(test_the_hash_names_what_was_read),

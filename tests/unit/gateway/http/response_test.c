@@ -40,10 +40,11 @@ static const struct {
 	{"GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close", true, HTTP_BODY_LENGTH, 5, true, false, "close"},
 	{"GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close, keep-alive", true, HTTP_BODY_LENGTH, 5, true, false, "close wins"},
 	{"GET", "HTTP/1.1 200 OK\r\nContent-Length: 5 \t", true, HTTP_BODY_LENGTH, 5, true, true, "white space behind is only white space"},
-	{"HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 5", true, HTTP_BODY_NONE, 5, true, true, "HEAD has no content"},
-	{"HEAD", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked", true, HTTP_BODY_NONE, 0, false, true, "however it would be framed"},
-	{"HEAD", "HTTP/1.1 200 OK", true, HTTP_BODY_NONE, 0, false, true, "and needs no framing"},
-	{"GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 5", true, HTTP_BODY_NONE, 5, true, true, "304 has no content"},
+	{"HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 5", true, HTTP_BODY_NONE, 5, true, false, "HEAD has no content; if it comes, it is nobody's"},
+	{"HEAD", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked", true, HTTP_BODY_NONE, 0, false, false, "however it would be framed"},
+	{"HEAD", "HTTP/1.1 200 OK", true, HTTP_BODY_NONE, 0, false, false, "and needs no framing"},
+	{"HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 0", true, HTTP_BODY_NONE, 0, true, true, "no content is expected"},
+	{"GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 5", true, HTTP_BODY_NONE, 5, true, false, "304 has no content; if it comes, it is nobody's"},
 	{"GET", "HTTP/1.1 304 Not Modified", true, HTTP_BODY_NONE, 0, false, true, "304 without length"},
 	{"GET", "HTTP/1.1 204 No Content", true, HTTP_BODY_NONE, 0, false, true, "204 has no content"},
 	{"GET", "HTTP/1.1 204 No Content\r\nContent-Length: 0", true, HTTP_BODY_NONE, 0, true, true, "204 that says so"},
@@ -190,17 +191,14 @@ static void test_switching_protocols_needs_the_right_answer(void **state)
 
 static const char *const hidden[] = {
 	"Connection: x", "Keep-Alive: x", "Proxy-Connection: x", "TE: x", "Trailer: x", "Upgrade: x", "HTTP2-Settings: x",
-	"Content-Length: 5", "Proxy-Authenticate: x", "Proxy-Authentication-Info: x", "Server: nginx", "Via: 1.1 10.0.0.5",
-	"X-Powered-By: PHP", "X-Powered-CMS: x", "X-AspNet-Version: 4", "X-AspNetMvc-Version: 5", "X-AspNetCore-Version: 6",
-	"X-Generator: x", "X-Runtime: 0.1", "X-Backend: b1", "X-Backend-Server: b1", "X-Backend-Host: 10.0.0.5", "Alt-Svc: h3",
-	"X-Accel-Redirect: /x", "X-Accel-Expires: 1", "X-Sendfile: /x", "X-Lighttpd-Send-File: /x", "Surrogate-Control: x",
-	"Surrogate-Key: x", "X-Server: x", "X-Server-Name: x", "X-Served-By: x", "X-Upstream: x", "X-Upstream-Addr: 10.0.0.5",
-	"X-Varnish: 1 2", "Connection: X-Secret\r\nX-Secret: 1",
+	"Content-Length: 5", "Proxy-Authenticate: x", "Proxy-Authentication-Info: x", "X-Accel-Redirect: /x", "X-Accel-Expires: 1",
+	"X-Sendfile: /x", "X-Lighttpd-Send-File: /x", "Surrogate-Control: x", "Surrogate-Key: x", "Connection: X-Secret\r\nX-Secret: 1",
 };
 
+/* What tells of the origin is another's to hide: mask_test.c. */
 static const char *const shown[] = {
 	"Content-Type: a/b", "Set-Cookie: a=b", "Location: /x", "Date: x", "ETag: x", "Cache-Control: x", "X-Frame-Options: x",
-	"X-Request-Id: x", "Host: x-is-not-shown", "Server-Timing: a;dur=1", "Content-Encoding: gzip",
+	"X-Request-Id: x", "Host: x-is-not-shown", "Server-Timing: a;dur=1", "Content-Encoding: gzip", "Server: nginx", "Via: 1.1 x",
 	"Connection: Content-Type\r\nContent-Type: a/b", "Connection: Set-Cookie\r\nSet-Cookie: a=b", "Sec-WebSocket-Protocol: x",
 };
 

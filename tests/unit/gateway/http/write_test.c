@@ -14,6 +14,8 @@ static const struct {
 	{"GET /x/../y?q HTTP/1.0\r\nHOST: A.:80\r\nX: 1\r\nX:2 \r\nx:",
 	 "GET /y?q HTTP/1.1\r\nHost: a\r\nx: 1\r\nx: 2\r\nx: ", "canonical, in order"},
 	{"GET http://a:81/%7e HTTP/1.1\r\nHost: a:81", "GET /~ HTTP/1.1\r\nHost: a:81", "A21: origin form"},
+	{"GET http://Other.example:81?x HTTP/1.1\r\nHost: a", "GET /?x HTTP/1.1\r\nHost: other.example:81", "A21: the target's host"},
+	{"GET http://other.example/ HTTP/1.1\r\nHost: a:81", "GET / HTTP/1.1\r\nHost: other.example", "and its port"},
 	{"GET /a%2561%20 HTTP/1.1\r\nHost: a", "GET /a%2561%20 HTTP/1.1\r\nHost: a", "F9: as it was judged"},
 	{"OPTIONS * HTTP/1.1\r\nHost: a", "OPTIONS * HTTP/1.1\r\nHost: a", "the asterisk"},
 	{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 010", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10", "A3: a number"},
@@ -184,6 +186,68 @@ static void test_unfit_fields_write_nothing(void **state)
 	bed_close(&b);
 }
 
+/* Lines of a head; 0 if a CR, LF or NUL stands anywhere but in a line's end. */
+static unsigned count_lines(struct slice out)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < out.len; i++) {
+		if (out.at[i] == '\r' && i + 1 < out.len && out.at[i + 1] == '\n') {
+			n++;
+			i++;
+		} else if (out.at[i] == '\r' || out.at[i] == '\n' || !out.at[i]) {
+			return 0;
+		}
+	}
+	return n;
+}
+
+enum { METHOD, TARGET, AUTHORITY, NAME, VALUE, EXTRA_NAME, EXTRA_VALUE, SLOTS };
+
+static bool write_slots(struct bed *b, struct slice slot[SLOTS], bool response, struct buf *out)
+{
+	struct request r = {.method = slot[METHOD], .target = slot[TARGET], .authority = slot[AUTHORITY]};
+	struct fields extra = {0};
+
+	assert_true(fields_add(&r.fields, &b->a, slot[NAME], slot[VALUE]));
+	assert_true(fields_add(&extra, &b->a, slot[EXTRA_NAME], slot[EXTRA_VALUE]));
+	return response ? h1_write_response(out, 200, &r.fields, &extra, HTTP_BODY_LENGTH, 5, true)
+			: h1_write_request(out, &r, &extra, HTTP_BODY_LENGTH, 5);
+}
+
+/* G6: whatever byte stands in whatever place, what is written has the lines it should have, or nothing is written. */
+static void test_no_byte_anywhere_makes_a_line(void **state)
+{
+	unsigned refused = 0;
+	struct bed b;
+
+	(void)state;
+	bed_open(&b);
+	for (unsigned place = 0; place < SLOTS; place++)
+		for (unsigned c = 0; c < 256; c++)
+			for (unsigned at = 0; at < 3; at++)
+				for (unsigned response = 0; response < 2; response++) {
+					struct slice slot[SLOTS] = {B("GET"), B("/x"), B("a"), B("x-a"), B("one"), B("x-b"), B("two")};
+					char bytes[] = "/aaaaaaaaaaaaaaaaaaa";
+					struct buf out;
+					bool written;
+
+					bytes[at == 0 ? place != TARGET ? 0 : 1 : at == 1 ? 9 : 19] = (char)c;
+					slot[place] = slice_make(bytes + (place != TARGET), 20 - (place != TARGET));
+					buf_init(&out, &b.budget);
+					written = write_slots(&b, slot, response, &out);
+					if (written && count_lines(buf_slice(&out)) != (response ? 5u : 6u))
+						fail_msg("byte %u in place %u", c, place);
+					if (!written)
+						assert_int_equal(buf_len(&out), 0);
+					refused += !written;
+					buf_done(&out);
+					arena_done(&b.a);
+				}
+	assert_in_range(refused, 2000, 9000);
+	bed_close(&b);
+}
+
 static void test_unfit_first_lines_write_nothing(void **state)
 {
 	static const struct {
@@ -318,6 +382,7 @@ int main(void)
 		cmocka_unit_test(test_written_requests_are_fixed_points),
 		cmocka_unit_test(test_extra_fields_follow),
 		cmocka_unit_test(test_unfit_fields_write_nothing),
+		cmocka_unit_test(test_no_byte_anywhere_makes_a_line),
 		cmocka_unit_test(test_unfit_first_lines_write_nothing),
 		cmocka_unit_test(test_responses),
 		cmocka_unit_test(test_keep_alive_may_be_said_to_old_clients),

@@ -145,7 +145,7 @@ static size_t talk(const struct filter *const *filters, const char *text, size_t
 	assert_true(addr_parse(SLICE("192.0.2.9"), &peer));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
 	mem_fail_at(fail_at);
-	if (!front_open(p, &generation.listeners[0], ends[1], &peer, 1234)) {
+	if (!front_open(p, &generation.listeners[0], false, ends[1], &peer, 1234)) {
 		close(ends[1]);
 		over = true;
 	}

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "gateway/proxy/spool.h"
@@ -107,6 +110,38 @@ static void memory_that_is_used_up_is_said(void **state)
 	spool_done(&s);
 }
 
+static int file_of(const char *text)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC);
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	return fd;
+}
+
+static void what_is_held_can_be_replaced(void **state)
+{
+	struct budget memory = {0}, quota = {.limit = 100};
+	struct spool s;
+	char got[16];
+	int fd;
+
+	(void)state;
+	spool_init(&s, &memory, &quota);
+	assert_int_equal(spool_put(&s, SLICE("in a coding")), REASON_NONE);
+	assert_int_equal(spool_replace(&s, file_of("plain"), 5), REASON_NONE);
+	assert_true(s.len == 5 && quota.used == 5 && memory.used == 0);
+	assert_int_equal(spool_read(&s, 1, got, sizeof got), 4);
+	assert_memory_equal(got, "lain", 4);
+	assert_int_equal(spool_replace(&s, -1, 0), REASON_NONE);
+	assert_true(s.len == 0 && quota.used == 0);
+	assert_int_equal(spool_read(&s, 0, got, sizeof got), 0);
+	fd = file_of("more than there is room for");
+	assert_int_equal(spool_replace(&s, fd, 101), REASON_SPOOL_FULL);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	spool_done(&s);
+	assert_int_equal(quota.used, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -114,6 +149,7 @@ int main(void)
 		cmocka_unit_test(the_quota_is_an_end),
 		cmocka_unit_test(one_client_fills_an_eighth_but_one_content_always_fits),
 		cmocka_unit_test(memory_that_is_used_up_is_said),
+		cmocka_unit_test(what_is_held_can_be_replaced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
