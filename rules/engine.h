@@ -29,7 +29,8 @@ struct engine {
 bool engine_load(struct engine *e, struct slice bundle, char *why, size_t room);
 /* Fork the inspectors, write READY to `ready` (and close it), watch them until SIGTERM.  The exit status. */
 int zygote_run(struct engine *e, int ready);
-/* Serve the lanes, in a process of its own.  The exit status: 0 when it should be replaced in peace. */
+/* Serve the lanes, in a process of its own.  The exit status says why it should be replaced. */
+enum inspector_end { INSPECTOR_DONE, INSPECTOR_BROKEN, INSPECTOR_GROWN };
 int inspector_run(const struct engine *e, unsigned number);
 /* Judge one request: the body's form, then the rules.  Texts of hits are made in the arena.  `kept`: NULL, or
  * where the transaction of a request that is let through is to be left (NULL when there is none).

@@ -7,6 +7,7 @@
 
 #include <unistd.h>
 
+#include "gateway/base/metric.h"
 #include "rules/admit.h"
 
 static void note_uninspected(struct visit *v, const char *why)
@@ -85,9 +86,34 @@ static struct verdict decide(struct visit *v)
 	return s->coding == CODING_NONE || question_take_plain(v) ? PASS : question_unsure(v, false, REASON_WAF_LOST);
 }
 
+/* ---- Asking ---- */
+
+/* The client has had its share of the inspectors' time.  Where nothing is refused nothing is inspected either:
+ * the time is spent, whatever is made of the verdict. */
+static bool is_over_budget(struct visit *v, struct verdict *out)
+{
+	struct rules_state *s = v->state;
+	int64_t wait_s = v->facts->canary ? 0 : spending_wait_s(&conf_of(v)->spending, &v->facts->client, loop_us(v->run->loop));
+
+	if (!wait_s)
+		return false;
+	metric_count(METRIC_WAF_SPENT);
+	*out = DENY(REASON_WAF_BUDGET);
+	out->retry_after_s = wait_s;
+	out->would = s->plan.mode == POLICY_DETECT;
+	if (out->would) {
+		note_uninspected(v, "the client's share of inspection is used up");
+		question_uninspected(v, s->answers);
+		s->answers = false;
+	}
+	return true;
+}
+
 static struct verdict ask(struct visit *v, const struct held *held)
 {
-	return question_ask(v, false, held, decide);
+	struct verdict out;
+
+	return is_over_budget(v, &out) ? out : question_ask(v, false, held, decide);
 }
 
 /* ---- The gates ---- */
@@ -120,6 +146,7 @@ static struct verdict at_request(struct visit *v)
 	struct rules_state *s = v->state;
 	struct facts *f = v->facts;
 	struct admission a;
+	struct verdict over;
 
 	if (!f->policy || !f->policy_ran)
 		return PASS;
@@ -143,11 +170,16 @@ static struct verdict at_request(struct visit *v)
 		note_uninspected(v, a.unseen);
 	if (v->req->upgrade != HTTP_UPGRADE_NONE)
 		note_uninspected(v, "what follows the upgrade");
-	s->hold = a.content && a.inspect;
-	s->coding = s->hold && a.coding != CODING_OTHER ? a.coding : CODING_NONE;
+	if (!a.content || !a.inspect)
+		return ask(v, NULL);
+	/* Who may not ask need not send his content first. */
+	if (is_over_budget(v, &over))
+		return over;
+	s->hold = true;
+	s->coding = a.coding != CODING_OTHER ? a.coding : CODING_NONE;
 	s->type_listed = a.listed;
-	f->content_identity = s->hold && s->plan.mode == POLICY_ENFORCE && a.coding == CODING_NONE;
-	return s->hold ? PASS : ask(v, NULL);
+	f->content_identity = s->plan.mode == POLICY_ENFORCE && a.coding == CODING_NONE;
+	return PASS;
 }
 
 static struct verdict at_body(struct visit *v)

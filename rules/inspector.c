@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -23,12 +22,12 @@
 
 #include "gateway/base/log.h"
 #include "gateway/cage/cage.h"
+#include "rules/heap.h"
 #include "rules/kept.h"
 
 enum {
 	ANSWER_WAIT_MS = 50,  /* a worker that does not read its answers for longer loses this one */
-	MEMORY_EVERY = 64,    /* jobs between two looks at our own size */
-	MEMORY_GROWTH = 128 << 20,
+	MEMORY_EVERY = 64,    /* jobs between two looks at our own size; one more when there is nothing to do */
 	LOOK_MS = 100,        /* the one the kernel woke may have died before it took the job */
 	DOOR = WAF_WORKERS * WAF_LANES, /* our own door, where events name lanes */
 	/* What a kept transaction takes, measured: so much, and so many times the request's own bytes. */
@@ -40,8 +39,9 @@ struct inspector {
 	unsigned number;
 	struct waf_cell *cell;
 	int epoll;
-	bool big, broken;
-	uint64_t jobs, base_bytes;
+	bool big, broken, grown;
+	uint64_t jobs, looked_at; /* of those: when our size was last looked at */
+	uint64_t base_bytes;
 	char *in;
 	size_t message_len;
 	struct buf out;
@@ -324,12 +324,26 @@ static void serve_one(struct inspector *in, struct epoll_event *events, int n)
 		}
 }
 
-/* The most it has been, bytes: an inspector opens no files, and its allocator gives no page back. */
-static uint64_t resident(void)
+static uint64_t growth(const struct inspector *in)
 {
-	struct rusage usage;
+	uint64_t now = heap_bytes();
 
-	return getrusage(RUSAGE_SELF, &usage) < 0 ? 0 : (uint64_t)usage.ru_maxrss << 10;
+	return now > in->base_bytes ? now - in->base_bytes : 0;
+}
+
+/* What was touched is kept for the next request, as far as it is little; a peak that is over is given back, and
+ * only what is in use then can make us too large. */
+static void look_at_size(struct inspector *in)
+{
+	uint64_t most = in->engine->plan.recycle_bytes, now = growth(in);
+
+	in->looked_at = in->jobs;
+	if (most && now > most / 4) {
+		heap_trim();
+		now = growth(in);
+	}
+	in->grown = most && now > most;
+	atomic_store(&in->cell->grown, now);
 }
 
 /* The engine leaks a little; whoever has done enough, or has grown, makes room for a fresh fork. */
@@ -337,9 +351,7 @@ static bool worn_out(const struct inspector *in)
 {
 	uint32_t most = in->engine->plan.recycle_jobs;
 
-	if (in->broken || (most && in->jobs >= most))
-		return true;
-	return in->jobs % MEMORY_EVERY == 0 && in->jobs && resident() > in->base_bytes + MEMORY_GROWTH;
+	return in->broken || in->grown || (most && in->jobs >= most);
 }
 
 static bool open_lanes(struct inspector *in)
@@ -374,6 +386,8 @@ static void serve_until_stopped(struct inspector *in)
 
 		if (n > 0)
 			serve_one(in, events, n);
+		if (in->jobs - in->looked_at >= (n > 0 ? MEMORY_EVERY : 1))
+			look_at_size(in);
 	}
 }
 
@@ -382,6 +396,7 @@ int inspector_run(const struct engine *e, unsigned number)
 	struct inspector *in = calloc(1, sizeof *in);
 	struct sigaction act = {.sa_handler = on_term};
 	char role[24];
+	int end;
 	bool ok;
 
 	snprintf(role, sizeof role, "inspector %u", number);
@@ -395,7 +410,7 @@ int inspector_run(const struct engine *e, unsigned number)
 	in->cell = &e->shared->cells[number];
 	in->big = number < e->big;
 	in->in = malloc(WAF_MESSAGE);
-	in->base_bytes = resident();
+	in->base_bytes = heap_bytes();
 	arena_init(&in->arena, NULL, 16 << 10);
 	kept_init(&in->kept, e->inspectors, modsec_drop);
 	ok = in->in && open_lanes(in) && cage_close(CAGE_INSPECTOR, e->uid);
@@ -408,7 +423,7 @@ int inspector_run(const struct engine *e, unsigned number)
 	buf_done(&in->out);
 	close(in->epoll);
 	free(in->in);
-	ok = ok && !in->broken;
+	end = !ok || in->broken ? INSPECTOR_BROKEN : in->grown ? INSPECTOR_GROWN : INSPECTOR_DONE;
 	free(in);
-	return ok ? 0 : 1;
+	return end;
 }

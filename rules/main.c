@@ -19,7 +19,7 @@
 #include "gateway/cage/cage.h"
 
 /* Read by jemalloc: one thread needs one arena, and pages that were touched are kept for the next
- * request. */
+ * request, until an inspector has grown (heap.h). */
 const char *malloc_conf = "narenas:1,dirty_decay_ms:-1,muzzy_decay_ms:-1";
 
 struct arguments {

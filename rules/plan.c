@@ -22,7 +22,7 @@ bool plan_pack(struct buf *out, const struct plan *plan)
 {
 	if (!plan->rulesets_n || plan->rulesets_n > PLAN_RULESETS)
 		return false;
-	if (!buf_print(out, "recycle_jobs\t%u\n", plan->recycle_jobs))
+	if (!buf_print(out, "recycle_jobs\t%u\nrecycle_bytes\t%llu\n", plan->recycle_jobs, (unsigned long long)plan->recycle_bytes))
 		return false;
 	for (uint32_t i = 0; i < plan->rulesets_n; i++)
 		if (!put_ruleset(out, &plan->rulesets[i]))
@@ -58,6 +58,8 @@ static const char *take_item(struct plan *p, struct slice word, struct slice val
 		p->recycle_jobs = (uint32_t)n;
 		return NULL;
 	}
+	if (slice_is(word, "recycle_bytes"))
+		return number(value, INT64_MAX, &p->recycle_bytes) ? NULL : "not a number in its bounds";
 	if (!r)
 		return "an item of no rule set";
 	if (slice_is(word, "body_max")) {

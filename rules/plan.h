@@ -30,6 +30,7 @@ struct plan {
 	struct plan_ruleset rulesets[PLAN_RULESETS];
 	uint32_t rulesets_n;
 	uint32_t recycle_jobs; /* an inspector is replaced after so many; 0: never */
+	uint64_t recycle_bytes; /* ... or when it has grown by so much; 0: never */
 };
 
 /* False when a value cannot be written down (tab, newline, NUL) or memory is used up. */

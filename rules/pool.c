@@ -1,5 +1,6 @@
 /* pool.c -- outstanding jobs, the ones that wait for a slot, and their answers. */
 #include "rules/pool.h"
+#include "rules/pressure.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -27,12 +28,19 @@ struct lane {
 	struct watch watch;
 	struct pool *pool;
 	struct list waiting;
+	struct pressure pressure;
 	unsigned out, waiting_n; /* jobs; never more than `most` and `waiting_max`: */
 	unsigned most, waiting_max; /* of large ones half as many as of all, so that they leave room for pages */
 	bool full;  /* the socket said EAGAIN; it will say when there is room */
 	bool gone;  /* nobody holds the far end any more, */
 	bool ended; /* and all that was sent from there has been read */
 	struct task more;
+};
+
+/* Its asker has left, an inspector is at it: who pays is known until it is over. */
+struct orphan {
+	uint64_t token; /* 0: free */
+	struct bill bill;
 };
 
 struct pool {
@@ -43,6 +51,8 @@ struct pool {
 	uint8_t free_slots[WAF_OUTSTANDING];
 	unsigned free_n;
 	uint32_t waiting_n;
+	struct orphan orphans[WAF_INSPECTORS];
+	unsigned next_orphan;
 	struct timer expiry;
 	struct task drain;
 	struct hash_seed seed; /* tokens are this over a counter: nobody else can name a job */
@@ -97,6 +107,8 @@ static void answer_ourselves(struct pool *p, struct pool_ask *q, enum waf_result
 	memset(&answer, 0, sizeof answer);
 	answer.token = q->token;
 	answer.result = result;
+	/* Of what was out when everybody was lost nobody knows how far it came. */
+	bill_settle(&q->bill, q->out && result == WAF_LOST ? q->bill.laid_aside_us : 0, loop_us(p->loop));
 	forget(p, q);
 	q->plain_fd = -1;
 	q->answered(q, &answer);
@@ -226,6 +238,30 @@ static void expire(struct timer *t)
 
 /* ---- Answers ---- */
 
+static bool is_running(const struct pool *p, uint64_t token)
+{
+	for (unsigned i = 0; i < WAF_INSPECTORS; i++)
+		if (atomic_load(&p->plan.shared->cells[i].token) == token)
+			return true;
+	return false;
+}
+
+/* Who asks for what is dear and leaves would have it for nothing.  There are no more of them than inspectors. */
+static void leave_orphan(struct pool *p, const struct pool_ask *q)
+{
+	p->orphans[p->next_orphan] = (struct orphan){q->token, q->bill};
+	p->next_orphan = (p->next_orphan + 1) % WAF_INSPECTORS;
+}
+
+static void pay_orphan(struct pool *p, const struct waf_answer *answer)
+{
+	for (unsigned i = 0; i < WAF_INSPECTORS; i++)
+		if (answer->token && p->orphans[i].token == answer->token) {
+			p->orphans[i].token = 0;
+			bill_settle(&p->orphans[i].bill, answer->cpu_us, loop_us(p->loop));
+		}
+}
+
 /* False: it is nobody's, and so is the descriptor. */
 static bool take_answer(struct pool *p, struct slice message, int plain_fd)
 {
@@ -237,8 +273,14 @@ static bool take_answer(struct pool *p, struct slice message, int plain_fd)
 	for (unsigned i = 0; i < WAF_OUTSTANDING; i++)
 		if (p->slots[i].ask && p->slots[i].token == answer.token)
 			q = p->slots[i].ask;
-	if (!q)
-		return false; /* cancelled, or answered before */
+	if (!q) {
+		pay_orphan(p, &answer); /* cancelled, or answered before */
+		return false;
+	}
+	if (answer.result != WAF_SHED)
+		pressure_done(&p->lanes[q->lane].pressure, loop_us(p->loop) - q->asked_us - answer.wall_us,
+			      q->queue_until_us - q->asked_us, loop_us(p->loop));
+	bill_settle(&q->bill, answer.cpu_us, loop_us(p->loop));
 	forget(p, q);
 	q->plain_fd = plain_fd;
 	q->answered(q, &answer);
@@ -360,6 +402,26 @@ static bool through_door(struct pool *p, struct pool_ask *q)
 	return put_out(p, q, p->plan.doors[q->keeper - 1]) == SENT;
 }
 
+/* Two for each inspector: one at work, one at hand. */
+static uint32_t always_allowed(const struct pool *p, enum waf_lane lane)
+{
+	uint32_t inspectors = lane == WAF_BIG ? (p->plan.doors_n + 1) / 2 : p->plan.doors_n;
+
+	return inspectors ? 2 * inspectors : 2;
+}
+
+/* Of an answer all the work before it is done already: it is let in. */
+static bool is_let_in(struct pool *p, const struct pool_ask *q, const struct waf_job *job)
+{
+	struct lane *lane = &p->lanes[q->lane];
+	uint32_t ahead = lane->out + lane->waiting_n;
+
+	if (!ahead)
+		pressure_none(&lane->pressure, q->asked_us);
+	return job->answering || pressure_allows(&lane->pressure, ahead, always_allowed(p, q->lane),
+						 q->queue_until_us - q->asked_us, q->asked_us);
+}
+
 bool pool_ask(struct pool *p, struct pool_ask *q, struct waf_job *job, int body_fd, uint32_t queue_ms)
 {
 	struct lane *lane;
@@ -375,7 +437,7 @@ bool pool_ask(struct pool *p, struct pool_ask *q, struct waf_job *job, int body_
 	job->slot = 0;
 	lane = &p->lanes[q->lane];
 	buf_init(&q->message, p->plan.budget);
-	if (lane->ended || !waf_pack_job(&q->message, job))
+	if (lane->ended || !is_let_in(p, q, job) || !waf_pack_job(&q->message, job))
 		goto no;
 	if (through_door(p, q))
 		return true;
@@ -402,6 +464,10 @@ void pool_cancel(struct pool *p, struct pool_ask *q)
 {
 	bool was_out = q->out;
 
+	if (was_out && q->bill.address && is_running(p, q->token))
+		leave_orphan(p, q);
+	else
+		bill_settle(&q->bill, 0, loop_us(p->loop));
 	forget(p, q);
 	/* Not from here: drain may call back, and nobody expects that of a cancel. */
 	if (was_out && p->waiting_n)

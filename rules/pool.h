@@ -2,11 +2,13 @@
  *
  * At most WAF_OUTSTANDING jobs are out, half of them with large bodies; the rest
  * wait here, oldest first, where they can be cancelled and where their `queue`
- * time runs too.  Never blocks. */
+ * time runs too.  Where a queue stands (pressure.h), questions about requests are
+ * refused at once.  Never blocks. */
 #ifndef PORTCULLIS_RULES_POOL_H
 #define PORTCULLIS_RULES_POOL_H
 
 #include "gateway/loop/loop.h"
+#include "rules/spending.h"
 #include "rules/waf.h"
 
 struct pool;
@@ -39,10 +41,11 @@ struct pool_ask {
 	int plain_fd;  /* while `answered` runs: -1, or the decoded content's file, unlooked at; it is the asker's */
 	void (*answered)(struct pool_ask *q, const struct waf_answer *answer);
 	void *owner;
+	struct bill bill; /* set before asking, or zeroed: who pays; settled here once the question was taken */
 };
 
 /* job->token, slot, worker and queue_until_us are filled in here (`queue_ms` from now).  False, and no
- * call follows: the queue is full or memory is used up.  Never calls back before returning. */
+ * call follows: the queue is full, or stands, or memory is used up.  Never calls back before returning. */
 bool pool_ask(struct pool *p, struct pool_ask *q, struct waf_job *job, int body_fd, uint32_t queue_ms);
 void pool_cancel(struct pool *p, struct pool_ask *q);
 /* Jobs that are out, and jobs that wait here. */

@@ -11,7 +11,11 @@
 
 #include "gateway/base/metric.h"
 
-enum { DEADLINE_SLACK_MS = 100, WALL_TIMES = 4 };
+enum {
+	DEADLINE_SLACK_MS = 100,
+	WALL_TIMES = 4,
+	EXPECTED_US = 1000, EXPECTED_US_PER_KIB = 4000, /* of CPU, for a dense body; the bill is settled afterwards */
+};
 
 static enum policy_mode mode_of(const struct rules_state *s, bool answering)
 {
@@ -324,6 +328,15 @@ bool question_waits(const struct visit *v, enum policy_mode mode)
 	return mode != POLICY_DETECT || conf_of(v)->detect_waits;
 }
 
+static void open_bill(struct visit *v, struct asked *q, const struct waf_job *job)
+{
+	int64_t expected = EXPECTED_US + EXPECTED_US_PER_KIB * (int64_t)(job->body_len >> 10), most = job->run_ms * 1000ll;
+
+	if (!v->facts->canary)
+		bill_open(&q->ask.bill, &conf_of(v)->spending, &v->facts->client, expected < most ? expected : most,
+			  loop_us(v->run->loop));
+}
+
 struct verdict question_ask(struct visit *v, bool answering, const struct held *held, step_fn *next)
 {
 	static struct waf_job job; /* 12 KiB, used up before this returns */
@@ -335,8 +348,11 @@ struct verdict question_ask(struct visit *v, bool answering, const struct held *
 		goto busy;
 	if (answering)
 		answer_fill_job(v, q, &job);
-	if (!attach(q, &job, held) || !pool_ask(c->pool, &q->ask, &job, q->own_fd, c->queue_ms))
+	open_bill(v, q, &job);
+	if (!attach(q, &job, held) || !pool_ask(c->pool, &q->ask, &job, q->own_fd, c->queue_ms)) {
+		bill_settle(&q->ask.bill, 0, loop_us(v->run->loop));
 		goto busy;
+	}
 	q->pending = true;
 	*(answering ? &s->answer_asked : &s->asked) = q;
 	if (!question_waits(v, mode_of(s, answering))) {

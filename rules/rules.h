@@ -12,6 +12,7 @@ struct rules_config {
 	const char *const *rulesets; /* names by index, NULL-terminated */
 	bool detect_waits;           /* in detect mode too the verdict is waited for (logs.waf.sync) */
 	uint64_t body_max;           /* 1 MiB: what is inspected when policy says nothing */
+	struct spending spending;    /* what one client's inspections may cost */
 };
 
 /* Its conf is a struct rules_config. */

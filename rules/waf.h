@@ -134,13 +134,15 @@ struct waf_cell {
 	_Atomic uint32_t run_ms;
 	_Atomic uint32_t slot;
 	_Atomic uint64_t jobs;       /* done since it was forked */
+	_Atomic uint64_t grown;      /* bytes it holds beyond what it began with */
 };
 
 /* Of all inspectors, by the zygote that forks them; it goes on where the one before it stopped. */
 struct waf_tally {
 	_Atomic uint32_t alive;
 	_Atomic uint64_t started;
-	_Atomic uint64_t killed, recycled, died; /* over their clock; at peace after so many jobs; else */
+	_Atomic uint64_t killed, recycled, grown, died; /* over their clock; at peace after so many jobs, or so much memory; else */
+	_Atomic uint64_t bytes; /* what those alive hold beyond what they began with */
 };
 
 enum waf_lane { WAF_SMALL, WAF_BIG, WAF_LANES };

@@ -86,6 +86,7 @@ static void clear_cell(struct waf_cell *cell)
 {
 	atomic_store(&cell->token, 0);
 	atomic_store(&cell->jobs, 0);
+	atomic_store(&cell->grown, 0);
 }
 
 static void give_birth(struct zygote *z, unsigned number)
@@ -112,7 +113,7 @@ static void give_birth(struct zygote *z, unsigned number)
 
 /* A cell is written by a process that hostile bytes may have taken over: nothing in it is believed
  * beyond its bounds. */
-static void answer_lost(const struct engine *e, const struct waf_cell *cell)
+static void answer_lost(const struct engine *e, const struct waf_cell *cell, int64_t cpu_us)
 {
 	struct waf_answer *a = calloc(1, sizeof *a);
 	unsigned worker = atomic_load(&cell->worker), lane = atomic_load(&cell->lane);
@@ -124,6 +125,7 @@ static void answer_lost(const struct engine *e, const struct waf_cell *cell)
 
 		a->token = atomic_load(&cell->token);
 		a->result = WAF_LOST;
+		a->cpu_us = (uint32_t)(cpu_us < 0 ? 0 : cpu_us > RUN_MOST_MS * 1000 ? RUN_MOST_MS * 1000 : cpu_us);
 		if (a->token && waf_pack_answer(&out, a) &&
 		    send(fd, out.at, buf_len(&out), MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EAGAIN &&
 		    poll(&p, 1, BUSY_MS) > 0)
@@ -144,17 +146,23 @@ static void plan_next(struct child *c, bool served)
 	c->fork_at_us = clock_us(CLOCK_MONOTONIC) + c->retry_ms * 1000;
 }
 
-static void bury(struct zygote *z, unsigned number, int status)
+static int64_t cpu_of(const struct rusage *u)
+{
+	return (int64_t)(u->ru_utime.tv_sec + u->ru_stime.tv_sec) * 1000000 + u->ru_utime.tv_usec + u->ru_stime.tv_usec;
+}
+
+static void bury(struct zygote *z, unsigned number, int status, const struct rusage *used)
 {
 	struct child *c = &z->children[number];
 	struct waf_cell *cell = &z->engine->shared->cells[number];
 	struct waf_tally *t = &z->engine->shared->tally;
 	uint64_t token = atomic_load(&cell->token), jobs = atomic_load(&cell->jobs);
-	bool peace = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	bool grown = WIFEXITED(status) && WEXITSTATUS(status) == INSPECTOR_GROWN;
+	bool peace = grown || (WIFEXITED(status) && WEXITSTATUS(status) == INSPECTOR_DONE);
 
 	if (token)
-		answer_lost(z->engine, cell);
-	atomic_fetch_add(c->killed ? &t->killed : peace ? &t->recycled : &t->died, 1);
+		answer_lost(z->engine, cell, cpu_of(used) - atomic_load(&cell->cpu_began_us));
+	atomic_fetch_add(c->killed ? &t->killed : grown ? &t->grown : peace ? &t->recycled : &t->died, 1);
 	if (!peace && !c->killed)
 		log_warn("inspector %u (pid %d) ended by %s %d after %llu jobs%s", number, (int)c->pid,
 			 WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
@@ -177,17 +185,18 @@ static void pick_up(struct zygote *z, unsigned number)
 
 static void reap(struct zygote *z)
 {
+	struct rusage used;
 	pid_t pid;
 	int status;
 
-	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0)
+	while ((pid = wait4(-1, &status, WNOHANG | WUNTRACED, &used)) > 0)
 		for (unsigned i = 0; i < z->engine->inspectors; i++) {
 			if (z->children[i].pid != pid)
 				continue;
 			if (WIFSTOPPED(status))
 				pick_up(z, i);
 			else
-				bury(z, i, status);
+				bury(z, i, status, &used);
 		}
 }
 
@@ -223,6 +232,7 @@ static int watch_all(struct zygote *z)
 	int64_t now = clock_us(CLOCK_MONOTONIC);
 	int wait_ms = IDLE_MS;
 	unsigned alive = 0;
+	uint64_t bytes = 0;
 
 	for (unsigned i = 0; i < z->engine->inspectors; i++) {
 		struct child *c = &z->children[i];
@@ -236,8 +246,10 @@ static int watch_all(struct zygote *z)
 				wait_ms = BUSY_MS;
 		}
 		alive += c->pid != 0;
+		bytes += atomic_load(&z->engine->shared->cells[i].grown);
 	}
 	atomic_store(&z->engine->shared->tally.alive, alive);
+	atomic_store(&z->engine->shared->tally.bytes, bytes);
 	return wait_ms;
 }
 
@@ -310,7 +322,7 @@ int zygote_run(struct engine *e, int ready)
 	/* The one before us may have died with jobs in its hands. */
 	for (unsigned i = 0; i < WAF_INSPECTORS; i++)
 		if (atomic_load(&e->shared->cells[i].token)) {
-			answer_lost(e, &e->shared->cells[i]);
+			answer_lost(e, &e->shared->cells[i], 0);
 			clear_cell(&e->shared->cells[i]);
 		}
 	wait_ms = watch_all(z);

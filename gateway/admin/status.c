@@ -110,6 +110,7 @@ static void put_waf(struct json *j, const struct metric_page *from)
 		{"allow", METRIC_WAF_ALLOW},         {"deny", METRIC_WAF_DENY},
 		{"lost", METRIC_WAF_LOST},           {"shed", METRIC_WAF_SHED},
 		{"late", METRIC_WAF_LATE},           {"busy", METRIC_WAF_BUSY},
+		{"spent", METRIC_WAF_SPENT},         {"grown", METRIC_INSPECTORS_GROWN},
 		{"killed", METRIC_INSPECTORS_KILLED}, {"recycled", METRIC_INSPECTORS_RECYCLED},
 		{"died", METRIC_INSPECTORS_DIED},    {"uninspected_requests", METRIC_UNINSPECTED},
 		{"uninspected_bytes", METRIC_UNINSPECTED_BYTES}, {"uninspected_answers", METRIC_UNSEEN_ANSWERS},

@@ -4,21 +4,37 @@
 #include <stdlib.h>
 
 #include "gateway/base/fail.h"
+#include "gateway/base/metric.h"
 
 static unsigned long fail_countdown;
 static bool fail_given;
 
+static bool breaks(const struct budget *b, size_t n)
+{
+	size_t limit = n > BUDGET_SMALL ? b->limit - b->reserve : b->limit;
+
+	return b->limit && (n > limit || b->used > limit - n);
+}
+
 bool budget_take(struct budget *b, size_t n)
 {
 	for (struct budget *up = b; up; up = up->parent)
-		if (up->limit && (n > up->limit || up->used > up->limit - n))
+		if (breaks(up, n)) {
+			if (up->refusals)
+				metric_count((enum metric)(up->refusals - 1));
 			return false;
-	for (struct budget *up = b; up; up = up->parent) {
-		up->used += n;
-		if (up->used > up->peak)
-			up->peak = up->used;
-	}
+		}
+	budget_charge(b, n);
 	return true;
+}
+
+void budget_charge(struct budget *b, size_t n)
+{
+	for (; b; b = b->parent) {
+		b->used += n;
+		if (b->used > b->peak)
+			b->peak = b->used;
+	}
 }
 
 void budget_give(struct budget *b, size_t n)
@@ -27,6 +43,13 @@ void budget_give(struct budget *b, size_t n)
 		CHECK(b->used >= n);
 		b->used -= n;
 	}
+}
+
+bool budget_is_tight(const struct budget *b)
+{
+	while (b && b->parent)
+		b = b->parent;
+	return b && b->limit && b->used > b->limit - b->limit / 4;
 }
 
 void budget_move(struct budget *b, struct budget *parent)

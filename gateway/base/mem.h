@@ -10,14 +10,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum { BUDGET_SMALL = 16 << 10 };
+
 struct budget {
 	size_t used, limit, peak; /* bytes; limit 0 means none */
+	size_t reserve;           /* the last of the limit, for pieces up to BUDGET_SMALL: many wants, none of them large */
 	struct budget *parent;    /* NULL at the top */
+	unsigned refusals;        /* 1 + the metric that counts when this limit would break; 0: none */
 };
 
 /* Charge `n` bytes along the chain; false, and nothing charged, if any limit would break. */
 bool budget_take(struct budget *b, size_t n);
+/* Charge what is spent already, also beyond a limit. */
+void budget_charge(struct budget *b, size_t n);
 void budget_give(struct budget *b, size_t n);
+
+/* Little is left at the top: three quarters are used. */
+bool budget_is_tight(const struct budget *b);
 
 /* Hang a budget under another parent; what it holds is charged there even beyond its limit. */
 void budget_move(struct budget *b, struct budget *parent);

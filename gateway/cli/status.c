@@ -165,12 +165,13 @@ static void print_waf(const json_t *j)
 	printf("waf         %" PRId64 " inspectors, %" PRId64 " busy; %" PRId64 " inspections out, %" PRId64 " waiting\n",
 	       number(w, "inspectors"), number(w, "busy_inspectors"), number(w, "out"), number(w, "waiting"));
 	printf("            %" PRId64 " allowed, %" PRId64 " denied, %" PRId64 " lost, %" PRId64 " shed, %" PRId64 " late, %" PRId64
-	       " refused for want of room\n",
-	       number(w, "allow"), number(w, "deny"), number(w, "lost"), number(w, "shed"), number(w, "late"), number(w, "busy"));
+	       " refused for want of room, %" PRId64 " for the client's share\n",
+	       number(w, "allow"), number(w, "deny"), number(w, "lost"), number(w, "shed"), number(w, "late"), number(w, "busy"),
+	       number(w, "spent"));
 	printf("            queue p50 %.1f ms, p99 %.1f ms; run p50 %.1f ms, p99 %.1f ms\n", p_ms(w, "queue", "p50_ms"),
 	       p_ms(w, "queue", "p99_ms"), p_ms(w, "run", "p50_ms"), p_ms(w, "run", "p99_ms"));
-	printf("            inspectors ended: %" PRId64 " killed, %" PRId64 " recycled, %" PRId64 " died\n", number(w, "killed"),
-	       number(w, "recycled"), number(w, "died"));
+	printf("            inspectors ended: %" PRId64 " killed, %" PRId64 " recycled, %" PRId64 " grown, %" PRId64 " died\n",
+	       number(w, "killed"), number(w, "recycled"), number(w, "grown"), number(w, "died"));
 	printf("            uninspected: %" PRId64 " requests, %" PRId64 " bytes; %" PRId64 " answers, %" PRId64 " bytes\n",
 	       number(w, "uninspected_requests"), number(w, "uninspected_bytes"), number(w, "uninspected_answers"),
 	       number(w, "uninspected_answer_bytes"));

@@ -112,6 +112,7 @@ struct config_client {
 	int64_t total_ms;        /* 1h: one request in all */
 	int64_t connections;     /* 50000 of one node */
 	int64_t per_address;     /* 256 per IPv4 or IPv6 /64 */
+	int64_t per_network;     /* 2048 per IPv6 /48 */
 	int64_t memory;          /* 1MiB: of one connection, buffers and bookkeeping */
 };
 
@@ -124,10 +125,13 @@ struct config_waf {
 	int64_t queue_ms;        /* 1s */
 	int64_t run_ms;          /* 250ms CPU */
 	int64_t run_ms_per_kib;  /* 1ms */
+	int64_t client_cpu_ms;   /* 30s CPU of one client; 0: any ... */
+	int64_t client_window_ms; /* ... in 1m */
 	int64_t arguments;       /* 1000 arguments or leaves */
 	int64_t json_depth;      /* 64 */
 	int64_t parts;           /* 128 of a multipart body */
-	int64_t recycle_jobs;    /* 20000: an inspector is replaced after so many */
+	int64_t recycle_jobs;    /* 20000: an inspector is replaced after so many ... */
+	int64_t recycle_memory;  /* ... or when it has grown by 128MiB */
 };
 
 struct config_processes {
@@ -136,6 +140,7 @@ struct config_processes {
 	int64_t uids;            /* 58100: first of the uids that roles run as when started as root */
 	int64_t drain_ms;        /* 30s from SIGTERM to the end */
 	int64_t worker_memory;   /* 1GiB */
+	int64_t lag_ms;          /* 100ms a worker may be late; 0: any */
 	int64_t spool;           /* 256MiB of held bodies per worker */
 };
 

@@ -174,7 +174,8 @@ static const struct setting client_table[] = {
 	{TIME("total", config_client, total_ms, "1h", SECOND, 7 * DAY, "One request in all.")},
 	{INT("connections", config_client, connections, "50000", 1, 10000000, "Connections of this node.")},
 	{INT("per_address", config_client, per_address, "256", 1, 1000000, "Connections of one IPv4 address or IPv6 /64.")},
-	{SIZE("memory", config_client, memory, "1MiB", 256 * KIB, GIB, "Buffers and bookkeeping of one connection.")},
+	{INT("per_network", config_client, per_network, "2048", 1, 1000000, "Connections of one IPv6 /48.")},
+	{SIZE("memory", config_client, memory, "1MiB", 256 * KIB, GIB, "Buffers, bookkeeping and TLS of one connection; 431 or 413 beyond.")},
 	{0},
 };
 
@@ -188,10 +189,16 @@ static const struct setting waf_table[] = {
 	{TIME("queue", config_waf, queue_ms, "1s", 1, MINUTE, "Time a request may wait for an inspector.")},
 	{TIME("run", config_waf, run_ms, "250ms", 1, MINUTE, "CPU time of one inspection, and four times that on the wall ...")},
 	{TIME("run_per_kib", config_waf, run_ms_per_kib, "1ms", 0, SECOND, "... and so much more for each KiB of the body.")},
+	{TIME("client_cpu", config_waf, client_cpu_ms, "30s", 0, HOUR,
+	      "CPU time that the inspections of one IPv4 address or IPv6 /64 may take, and eight times that of an IPv6 /48; 429 beyond. "
+	      "`0s` for any.")},
+	{TIME("client_window", config_waf, client_window_ms, "1m", SECOND, DAY, "Time in which `client_cpu` comes back.")},
 	{INT("arguments", config_waf, arguments, "1000", 1, 100000, "Arguments, leaves of JSON or values of XML; 413 beyond.")},
 	{INT("json_depth", config_waf, json_depth, "64", 1, 1000, "Levels of JSON or XML; 413 beyond.")},
 	{INT("parts", config_waf, parts, "128", 1, 10000, "Parts of a multipart body; 413 beyond.")},
-	{INT("recycle_jobs", config_waf, recycle_jobs, "20000", 1, 100000000, "Inspections after which an inspector is replaced.")},
+	{INT("recycle_jobs", config_waf, recycle_jobs, "20000", 1, 100000000, "Inspections after which an inspector is replaced ...")},
+	{SIZE("recycle_memory", config_waf, recycle_memory, "128MiB", 4 * MIB, 64 * GIB,
+	      "... or what it may hold beyond what it began with, when all that is free is given back.")},
 	{0},
 };
 
@@ -205,8 +212,10 @@ static const struct setting processes_table[] = {
 	{INT("uids", config_processes, uids, "58100", 1000, 2147480000,
 	     "First of the user ids that roles run as when started as root.")},
 	{TIME("drain", config_processes, drain_ms, "30s", 0, HOUR, "Time from SIGTERM to the end.")},
-	{SIZE("worker_memory", config_processes, worker_memory, "1GiB", 16 * MIB, 1024 * GIB, "Memory of one worker.")},
-	{SIZE("spool", config_processes, spool, "256MiB", MIB, 1024 * GIB, "Held bodies of one worker.")},
+	{SIZE("worker_memory", config_processes, worker_memory, "1GiB", 16 * MIB, 1024 * GIB, "Memory of one worker for clients and origins; new clients are refused at nine tenths of it, 503 at the end.")},
+	{TIME("lag", config_processes, lag_ms, "100ms", 0, MINUTE,
+	      "How late a worker may be for half a second before it refuses new clients, and at twice that requests, 503; `0s` for any.")},
+	{SIZE("spool", config_processes, spool, "256MiB", MIB, 1024 * GIB, "Held bodies of one worker that do not fit its memory; 503 beyond, and 429 where one client has an eighth of it.")},
 	{0},
 };
 

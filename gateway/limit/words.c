@@ -287,6 +287,48 @@ static void give_back(struct words *w, struct words_charge *c)
 	c->ahead -= c->charge;
 }
 
+/* ---- What is known only afterwards ---- */
+
+int64_t words_ahead(struct words *w, uint64_t tag, int64_t now)
+{
+	struct slot *s = find(bucket_of(w, tag), short_tag(tag));
+	int64_t full_at = s ? atomic_load(&s->full_at) : now;
+
+	return full_at > now ? full_at - now : 0;
+}
+
+static int64_t spent(const struct gcra *limit, int64_t full_at, int64_t charge, int64_t now)
+{
+	int64_t at = (full_at > now ? full_at : now) + charge, most = now + 2 * limit->tolerance;
+
+	return at > most ? most : at;
+}
+
+/* False: the slot went to another tag meanwhile. */
+static bool step_spend(struct slot *s, uint64_t tag, const struct gcra *limit, int64_t charge, int64_t now)
+{
+	int64_t was = atomic_load(&s->full_at);
+
+	do {
+		if (atomic_load(&s->tag) != tag)
+			return false;
+	} while (!atomic_compare_exchange_strong(&s->full_at, &was, spent(limit, was, charge, now)));
+	return atomic_load(&s->tag) == tag;
+}
+
+void words_spend(struct words *w, uint64_t tag, const struct gcra *limit, int64_t charge, int64_t now)
+{
+	struct bucket *b = bucket_of(w, tag);
+
+	for (int i = 0; i < TRIES; i++) {
+		struct slot *s = charge > 0 ? find_or_claim(w, b, short_tag(tag), now) : find(b, short_tag(tag));
+
+		/* Nothing is given back to a counter that had to go. */
+		if ((!s && charge <= 0) || (s && step_spend(s, short_tag(tag), limit, charge, now)))
+			return;
+	}
+}
+
 bool words_ask(struct words *w, struct words_charge *at, unsigned n, int64_t now)
 {
 	bool refused = false;

@@ -38,6 +38,11 @@ struct words_charge {
  * allows is charged.  When another process takes what was left in between, the earlier ones are given
  * back: for that moment, some tens of nanoseconds, they count one request too many, never too few. */
 bool words_ask(struct words *w, struct words_charge *at, unsigned n, int64_t now);
+/* Charge without asking, also beyond the tolerance, but to no more than twice that; a charge below zero gives
+ * back.  For what is known only afterwards. */
+void words_spend(struct words *w, uint64_t tag, const struct gcra *limit, int64_t charge, int64_t now);
+/* How far the number of a counter is ahead of now; 0 where there is none. */
+int64_t words_ahead(struct words *w, uint64_t tag, int64_t now);
 /* Counters that had to go before their allowance was full again. */
 uint64_t words_evicted(const struct words *w);
 

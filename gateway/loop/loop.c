@@ -4,13 +4,19 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "gateway/base/fail.h"
+#include "gateway/base/metric.h"
 #include "gateway/loop/timers.h"
 
-enum { EVENTS = 256 };
+enum {
+	EVENTS = 256, EVENTS_LEAST = 8,
+	LONG_US = 50000, SHORT_US = 10000, /* of a turn */
+	PROBE_US = 10000, STALE_US = 100000,
+};
 
 struct loop {
 	int epoll;
@@ -20,6 +26,10 @@ struct loop {
 	struct list tasks;
 	struct epoll_event events[EVENTS];
 	int events_n, event; /* of the turn in progress */
+	int batch;           /* so many events a turn */
+	struct watch probe;  /* an event of ours, for measuring */
+	bool probing;        /* it has not come yet */
+	int64_t sent_us, measured_us, lag_us;
 };
 
 static int64_t read_clock(clockid_t which)
@@ -35,6 +45,65 @@ int64_t loop_clock_us(void)
 	return read_clock(CLOCK_MONOTONIC);
 }
 
+/* ---- How late it is ---- */
+
+static void probe_came(struct watch *w, unsigned what)
+{
+	struct loop *l = LIST_OF(w, struct loop, probe);
+
+	(void)what;
+	/* Its first event says only that it can be written. */
+	if (!l->probing)
+		return;
+	l->measured_us = loop_clock_us();
+	l->lag_us = l->measured_us - l->sent_us;
+	l->probing = false;
+	metric_span(SPAN_LAG, l->lag_us);
+}
+
+/* Written and never read: edge-triggered, each write is an event at the end of the kernel's queue. */
+static void send_probe(struct loop *l)
+{
+	const uint64_t one = 1;
+	int64_t now;
+
+	if (!l->probe.loop || l->probing)
+		return;
+	now = loop_clock_us();
+	if (now - l->sent_us < PROBE_US || write(l->probe.fd, &one, sizeof one) != sizeof one)
+		return;
+	l->sent_us = now;
+	l->probing = true;
+}
+
+int64_t loop_lag_us(const struct loop *l)
+{
+	int64_t waiting = l->probing ? l->now_us - l->sent_us : 0;
+	int64_t last = l->now_us - l->measured_us < STALE_US ? l->lag_us : 0;
+
+	return waiting > last ? waiting : last;
+}
+
+/* A role whose cage has none is not measured. */
+static void open_probe(struct loop *l)
+{
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+	if (fd >= 0 && !watch_add(l, &l->probe, fd, probe_came))
+		close(fd);
+}
+
+static void close_probe(struct loop *l)
+{
+	int fd = l->probe.loop ? l->probe.fd : -1;
+
+	watch_remove(&l->probe);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* ---- The loop ---- */
+
 struct loop *loop_new(void)
 {
 	struct loop *l = calloc(1, sizeof *l);
@@ -49,6 +118,8 @@ struct loop *loop_new(void)
 	l->now_us = loop_clock_us();
 	wheel_init(&l->wheel, l->now_us / 1000);
 	list_init(&l->tasks);
+	l->batch = EVENTS;
+	open_probe(l);
 	return l;
 }
 
@@ -56,6 +127,7 @@ void loop_free(struct loop *l)
 {
 	if (!l)
 		return;
+	close_probe(l);
 	close(l->epoll);
 	free(l);
 }
@@ -152,18 +224,36 @@ static void run_tasks(struct loop *l)
 	}
 }
 
+/* A turn of events that each cost milliseconds would keep timers, and signs of life, waiting for seconds. */
+static void set_batch(struct loop *l)
+{
+	int64_t took_us = loop_clock_us() - l->now_us;
+
+	if (took_us > LONG_US && l->batch > EVENTS_LEAST)
+		l->batch /= 2;
+	else if (took_us < SHORT_US && l->batch < EVENTS)
+		l->batch *= 2;
+}
+
 void loop_turn(struct loop *l, int64_t most_ms)
 {
-	l->events_n = epoll_wait(l->epoll, l->events, EVENTS, sleep_ms(l, most_ms));
+	bool busy;
+
+	l->events_n = epoll_wait(l->epoll, l->events, l->batch, sleep_ms(l, most_ms));
 	if (l->events_n < 0) {
 		CHECK(errno == EINTR);
 		l->events_n = 0;
 	}
 	if (!l->is_virtual)
 		l->now_us = loop_clock_us();
+	busy = l->events_n > 0;
 	dispatch(l);
 	wheel_advance(&l->wheel, l->now_us / 1000);
 	run_tasks(l);
+	if (!busy || l->is_virtual)
+		return;
+	set_batch(l);
+	send_probe(l);
 }
 
 static bool add(struct loop *l, struct watch *w, int fd, void (*ready)(struct watch *, unsigned), uint32_t events)

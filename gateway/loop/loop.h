@@ -50,6 +50,9 @@ int64_t loop_ms(const struct loop *l);
 int64_t loop_us(const struct loop *l);
 /* Monotonic time now, by a clock read; for measuring. */
 int64_t loop_clock_us(void);
+/* How long an event waits now before it is looked at: 0 to some microseconds, unless there is more to do than can
+ * be done.  Measured some hundred times a second, by an event that takes its turn among the others. */
+int64_t loop_lag_us(const struct loop *l);
 /* Wall time of this turn, microseconds since 1970; for records only. */
 int64_t loop_wall_us(const struct loop *l);
 /* A clock that a test sets: loop_turn then never sleeps, timers follow `us`. */

@@ -95,7 +95,9 @@ static void measure_inspectors(const struct node *n, struct queue *q)
 	follow(METRIC_INSPECTORS_STARTED, &q->tallied[0], &t->started);
 	follow(METRIC_INSPECTORS_KILLED, &q->tallied[1], &t->killed);
 	follow(METRIC_INSPECTORS_RECYCLED, &q->tallied[2], &t->recycled);
-	follow(METRIC_INSPECTORS_DIED, &q->tallied[3], &t->died);
+	follow(METRIC_INSPECTORS_GROWN, &q->tallied[3], &t->grown);
+	follow(METRIC_INSPECTORS_DIED, &q->tallied[4], &t->died);
+	metric_set(METRIC_INSPECTORS_MEMORY, atomic_load(&t->bytes));
 }
 
 void node_measure(struct node *n)

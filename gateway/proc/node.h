@@ -46,7 +46,7 @@ struct queue {
 	struct slice plan;     /* packed, ours */
 	char rules_hash[65];
 	const struct waf_shared *shared; /* waf_fd, for reading */
-	uint64_t tallied[4];   /* what of its tally has been counted */
+	uint64_t tallied[5];   /* what of its tally has been counted */
 	struct child zygote;
 	unsigned held;
 };

@@ -175,7 +175,9 @@ static bool make_rules(struct prepared *p, const struct prepared_plan *plan, str
 					 .run_ms = (uint32_t)c->waf.run_ms,
 					 .run_ms_per_kib = (uint32_t)c->waf.run_ms_per_kib,
 					 .detect_waits = c->logs.waf_sync,
-					 .body_max = (uint64_t)c->client.inspected_body};
+					 .body_max = (uint64_t)c->client.inspected_body,
+					 .spending = {.words = plan->words, .seed = p->limit.words_seed,
+						      .cpu_ms = c->waf.client_cpu_ms, .window_ms = c->waf.client_window_ms}};
 	p->rulesets = calloc(c->rulesets.n + 1, sizeof *p->rulesets);
 	if (!p->rulesets)
 		return false;

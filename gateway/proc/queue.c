@@ -28,6 +28,7 @@ static bool pack(const struct config *c, struct buf *out)
 	if (!plan)
 		return false;
 	plan->recycle_jobs = (uint32_t)c->waf.recycle_jobs;
+	plan->recycle_bytes = (uint64_t)c->waf.recycle_memory;
 	plan->rulesets_n = c->rulesets.n < PLAN_RULESETS ? c->rulesets.n : PLAN_RULESETS;
 	for (unsigned i = 0; i < plan->rulesets_n; i++)
 		describe_set(&plan->rulesets[i], c, &sets[i]);

@@ -346,6 +346,8 @@ int worker_main(unsigned slot, unsigned workers, uid_t uid)
 	log_open(role, WORKER_LOG);
 	w.slot = slot;
 	spawn_more_files();
+	if (!tls_count_memory())
+		log_warn("the memory of TLS is not counted");
 	if (!begin(workers)) {
 		log_error("shared memory and event loop cannot be made ready: memory or descriptors are used up");
 		return 1;

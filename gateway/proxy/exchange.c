@@ -5,6 +5,7 @@
 #include "gateway/base/fail.h"
 #include "gateway/base/metric.h"
 #include "gateway/proxy/client_cert.h"
+#include "gateway/proxy/guard.h"
 #include "gateway/proxy/identity.h"
 #include "gateway/proxy/record.h"
 #include "gateway/proxy/reply.h"
@@ -154,6 +155,8 @@ void exchange_answer(struct exchange *x, const struct verdict *v)
 	timer_stop(&x->ack_timer);
 	list_remove(&x->ack);
 	answer_stop(x);
+	/* What was held is of no use now, and may be what the page lacks room for. */
+	spool_done(&x->spool);
 	x->own = true;
 	x->state = EXCHANGE_ANSWERING;
 	if (!reply_make(x, v, &reply)) {
@@ -263,6 +266,7 @@ void exchange_start(struct exchange *x, bool redirect)
 {
 	const struct generation *g = x->generation;
 	struct proxy *p = x->proxy;
+	uint64_t *share;
 
 	x->expecting = x->req.expect_continue;
 	timer_start(p->loop, &x->total, g->config->client.total_ms);
@@ -282,9 +286,12 @@ void exchange_start(struct exchange *x, bool redirect)
 		return;
 	if (!identity_fill(x) || !chain_init(&x->chain, p->loop, p->plan.filters, g->plan.confs, &x->req, &x->facts, &x->arena, judged, x)) {
 		x->chain.filters = NULL;
-		exchange_refuse(x, REASON_OVERLOAD, 0, "memory of the connection is used up");
+		exchange_refuse(x, guard_starved(p), guard_starved_head(p), NULL);
 		return;
 	}
+	share = guard_spool_share(p, &x->facts.client);
+	spool_own(&x->spool, share);
+	spool_own(&x->answer.copy, share);
 	x->state = EXCHANGE_JUDGING;
 	chain_gate(&x->chain, GATE_REQUEST);
 }
@@ -313,6 +320,8 @@ static size_t stream(struct exchange *x, struct slice bytes)
 
 size_t exchange_body(struct exchange *x, struct slice bytes)
 {
+	enum reason why;
+
 	if (x->own)
 		return bytes.len;
 	if (x->state == EXCHANGE_JUDGING || x->state == EXCHANGE_REPORTING)
@@ -323,8 +332,9 @@ size_t exchange_body(struct exchange *x, struct slice bytes)
 	}
 	if (x->state == EXCHANGE_COLLECTING) {
 		x->body_bytes += bytes.len;
-		if (!spool_put(&x->spool, bytes))
-			exchange_refuse(x, REASON_OVERLOAD, 0, "no room to hold the content");
+		why = spool_put(&x->spool, bytes);
+		if (why)
+			exchange_refuse(x, why == REASON_MEMORY_CONNECTION ? guard_starved(x->proxy) : why, 0, "no room to hold the content");
 		return bytes.len;
 	}
 	return x->upstream ? stream(x, bytes) : 0;
@@ -338,7 +348,7 @@ static void judge_body(struct exchange *x)
 	x->held = true;
 	x->holding = false;
 	if (!held || !spool_close(&x->spool)) {
-		exchange_refuse(x, REASON_OVERLOAD, 0, "the content cannot be held");
+		exchange_refuse(x, guard_starved(x->proxy), 0, "the content cannot be held");
 		return;
 	}
 	spool_held(&x->spool, held);
@@ -384,8 +394,8 @@ static bool is_of_coding(const struct field *f)
 	return false;
 }
 
-/* What the filters declared of the content, once; false: there is no room to hold it. */
-static bool apply_content(struct exchange *x)
+/* What the filters declared of the content, once; not REASON_NONE: there is no room to hold it. */
+static enum reason apply_content(struct exchange *x)
 {
 	struct facts *f = &x->facts;
 	int fd = f->content_len ? f->content_fd : -1;
@@ -395,15 +405,17 @@ static bool apply_content(struct exchange *x)
 			x->req.fields.at[i].hidden = 1;
 	f->content_identity = false;
 	if (!f->content_replaced)
-		return true;
+		return REASON_NONE;
 	f->content_replaced = false;
 	return spool_replace(&x->spool, fd, f->content_len);
 }
 
 static void forward(struct exchange *x)
 {
-	if (!apply_content(x)) {
-		exchange_refuse(x, REASON_OVERLOAD, 0, "no room to hold the content");
+	enum reason why = apply_content(x);
+
+	if (why) {
+		exchange_refuse(x, why, 0, "no room to hold the content");
 		return;
 	}
 	if (x->expecting)

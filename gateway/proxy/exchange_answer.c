@@ -7,6 +7,7 @@
 #include "gateway/base/fail.h"
 #include "gateway/base/text.h"
 #include "gateway/proxy/conceal.h"
+#include "gateway/proxy/guard.h"
 #include "gateway/proxy/reply.h"
 #include "gateway/proxy/upstream.h"
 
@@ -124,10 +125,10 @@ static void walk(struct exchange *x, enum gate gate)
 }
 
 /* A copy that cannot be made is no reason to cut what goes on without it. */
-static void cannot_hold(struct exchange *x)
+static void cannot_hold(struct exchange *x, enum reason why)
 {
 	if (x->answer.use == BODY_HELD)
-		exchange_refuse(x, REASON_OVERLOAD, 0, "no room to hold the answer");
+		exchange_refuse(x, why == REASON_MEMORY_CONNECTION ? guard_starved(x->proxy) : why, 503, "no room to hold the answer");
 	else
 		let_flow(x);
 }
@@ -141,7 +142,7 @@ static void judge_content(struct exchange *x, bool cut)
 	if (x->answer.phase == ANSWER_HELD)
 		x->answer.phase = ANSWER_JUDGED;
 	if (!held || !spool_close(&x->answer.copy)) {
-		cannot_hold(x);
+		cannot_hold(x, REASON_MEMORY_CONNECTION);
 		return;
 	}
 	spool_held(&x->answer.copy, held);
@@ -232,7 +233,7 @@ bool exchange_response(struct exchange *x)
 	if (x->response.status < 200)
 		return informational(x);
 	if (!conceal_answer(x)) {
-		exchange_refuse(x, REASON_OVERLOAD, 0, "memory of the connection is used up");
+		exchange_refuse(x, guard_starved(x->proxy), 503, NULL);
 		return false;
 	}
 	x->failed = REASON_NONE;
@@ -252,11 +253,11 @@ static size_t keep(struct exchange *x, struct slice bytes)
 	uint64_t room = x->facts.answer_max - x->answer.copy.len;
 	size_t n = bytes.len < room ? bytes.len : (size_t)room;
 
-	bool room_left = !n || spool_put(&x->answer.copy, slice_first(bytes, n));
+	enum reason why = n ? spool_put(&x->answer.copy, slice_first(bytes, n)) : REASON_NONE;
 
-	if (!room_left && x->answer.use == BODY_HELD)
-		cannot_hold(x);
-	else if (!room_left || n < bytes.len)
+	if (why && x->answer.use == BODY_HELD)
+		cannot_hold(x, why);
+	else if (why || n < bytes.len)
 		judge_content(x, true);
 	return n;
 }

@@ -9,8 +9,8 @@
 #include "gateway/base/metric.h"
 #include "gateway/proxy/front_parts.h"
 #include "gateway/proxy/generation.h"
-#include "gateway/proxy/guard.h"
 #include "gateway/proxy/quarantine.h"
+#include "gateway/proxy/shed.h"
 
 enum {
 	READ_HEAD = 4096,
@@ -24,7 +24,7 @@ struct front *front_of(struct list *link)
 	return LIST_OF(link, struct front, link);
 }
 
-bool front_is_idle(const struct front *f)
+static bool is_idle(const struct front *f)
 {
 	return f->phase == FRONT_IDLE || f->phase == FRONT_HEAD;
 }
@@ -47,8 +47,10 @@ void front_shut(struct front *f, bool cut)
 		return;
 	if (f->phase == FRONT_HOP)
 		metric_count(METRIC_REFUSED_HEADER);
-	if (f->phase == FRONT_HANDSHAKING)
+	if (f->phase == FRONT_HANDSHAKING) {
 		metric_count(METRIC_TLS_FAILED);
+		shed_handshake_ended(p, f->handshake_us);
+	}
 	f->phase = FRONT_CLOSED;
 	f->x = NULL;
 	timer_stop(&f->timer);
@@ -63,8 +65,9 @@ void front_shut(struct front *f, bool cut)
 	buf_done(&f->out);
 	list_remove(&f->link);
 	list_remove(&f->shake);
+	list_remove(&f->idle);
 	if (f->guarded)
-		guard_left(p, f->cell);
+		guard_left(p, f->place);
 	p->fronts_n--;
 	/* The exchange is buried first: it was charged to this connection. */
 	task_start(p->loop, &f->bury);
@@ -75,6 +78,17 @@ void front_shut(struct front *f, bool cut)
 void front_cut(struct front *f)
 {
 	front_shut(f, true);
+}
+
+bool front_evict(struct proxy *p)
+{
+	struct front *f = LIST_OF(p->idle.next, struct front, idle);
+
+	if (list_empty(&p->idle))
+		return false;
+	/* Whoever is in the middle of a head must not take the end for an answer. */
+	front_shut(f, f->phase == FRONT_HEAD);
+	return true;
 }
 
 /* Close so that the client can still read what was sent: end our side, read the rest away. */
@@ -181,8 +195,7 @@ void front_next_request(struct front *f)
 	f->scan = (struct h1_scan){0};
 	buf_release(&f->in);
 	buf_release(&f->out);
-	list_remove(&f->link);
-	list_push_last(&f->proxy->fronts, &f->link);
+	list_push_last(&f->proxy->idle, &f->idle);
 	timer_start(f->proxy->loop, &f->timer, f->proxy->config->client.keep_alive_ms);
 	if (f->proxy->draining)
 		front_shut(f, false);
@@ -214,6 +227,17 @@ static void stream_ended(struct front *f, bool broken)
 		front_shut(f, false);
 }
 
+/* No memory to read into. */
+static void starved(struct front *f)
+{
+	if (f->phase == FRONT_IDLE || f->phase == FRONT_HEAD)
+		front_refuse_head(f, guard_starved(f->proxy), guard_starved_head(f->proxy), "no memory for the header section");
+	else if (f->x)
+		exchange_body_broken(f->x, guard_starved(f->proxy), "no memory to read the content");
+	else
+		front_shut(f, true);
+}
+
 /* True when bytes came. */
 static bool fill(struct front *f, uint32_t room)
 {
@@ -222,7 +246,7 @@ static bool fill(struct front *f, uint32_t room)
 	if (!f->sock.readable)
 		return false;
 	if (!buf_room(&f->in, room)) {
-		front_shut(f, true);
+		starved(f);
 		return false;
 	}
 	n = sock_read(&f->sock, f->in.at + f->in.end, f->in.cap - f->in.end);
@@ -232,8 +256,8 @@ static bool fill(struct front *f, uint32_t room)
 	}
 	if (n != SOCK_AGAIN)
 		stream_ended(f, n == SOCK_BROKEN);
-	else if (f->phase == FRONT_IDLE)
-		buf_release(&f->in);
+	else
+		buf_release(&f->in); /* who waits for more needs no room yet */
 	return false;
 }
 
@@ -345,8 +369,17 @@ static void ready(struct watch *w, unsigned what)
 void front_drain(struct front *f)
 {
 	f->keep = false;
-	if (front_is_idle(f) && !buf_len(&f->in))
+	if (is_idle(f) && !buf_len(&f->in))
 		front_shut(f, false);
+}
+
+void front_begin(struct front *f)
+{
+	f->phase = f->sock.tls ? FRONT_HANDSHAKING : FRONT_IDLE;
+	if (f->sock.tls)
+		shed_handshake_began(f->proxy);
+	else
+		list_push_last(&f->proxy->idle, &f->idle);
 }
 
 bool front_open(struct proxy *p, const struct proxy_listener *listener, bool hop, int fd, const struct addr *peer,
@@ -361,7 +394,8 @@ bool front_open(struct proxy *p, const struct proxy_listener *listener, bool hop
 	f->peer = *peer;
 	f->peer_port = port;
 	f->came_us = loop_us(p->loop);
-	f->budget = (struct budget){.limit = (size_t)p->config->client.memory, .parent = &p->memory};
+	f->budget = (struct budget){.limit = (size_t)p->config->client.memory, .parent = &p->memory,
+				    .refusals = 1 + METRIC_MEMORY_CONNECTION};
 	buf_init(&f->in, &f->budget);
 	buf_init(&f->out, &f->budget);
 	timer_init(&f->timer, late);
@@ -369,6 +403,7 @@ bool front_open(struct proxy *p, const struct proxy_listener *listener, bool hop
 	task_init(&f->bury, bury);
 	list_init(&f->link);
 	list_init(&f->shake);
+	list_init(&f->idle);
 	if (!sock_open(&f->sock, p->loop, fd, ready)) {
 		mem_give(&p->memory, f, sizeof *f);
 		return false;
@@ -382,15 +417,18 @@ bool front_open(struct proxy *p, const struct proxy_listener *listener, bool hop
 			mem_give(&p->memory, f, sizeof *f);
 			return false;
 		}
+		tls_charge(f->sock.tls, &f->budget);
 	}
-	if (hop) {
-		f->phase = FRONT_HOP;
-	} else {
-		f->cell = guard_came(p, peer);
+	if (!hop) {
+		f->place = guard_came(p, peer);
 		f->guarded = true;
 	}
 	p->fronts_n++;
 	list_push_last(&p->fronts, &f->link);
+	if (hop)
+		f->phase = FRONT_HOP;
+	else
+		front_begin(f);
 	timer_start(p->loop, &f->timer,
 		    f->phase == FRONT_IDLE ? p->config->client.head_ms : p->config->client.handshake_ms);
 	return true;

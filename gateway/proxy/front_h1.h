@@ -16,10 +16,10 @@ void front_drain(struct front *f);
 void front_cut(struct front *f);
 /* From its place in proxy->fronts. */
 struct front *front_of(struct list *link);
+/* Make room: close the one that has been between two requests for longest.  False: there is none. */
+bool front_evict(struct proxy *p);
 /* The queue of handshakes, p->shakes. */
 void front_shakes_init(struct proxy *p);
 void front_shakes_stop(struct proxy *p);
-/* Between requests: may be closed for want of room. */
-bool front_is_idle(const struct front *f);
 
 #endif

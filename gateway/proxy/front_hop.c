@@ -33,17 +33,20 @@ static bool leave(struct front *f)
  * connections: it brings those of everybody. */
 static bool name_client(struct front *f, const struct proxy_header *h)
 {
+	enum metric cause;
+
 	f->hopped = true;
 	f->hop = f->peer;
 	if (!h->named)
 		return true;
 	f->peer = h->source;
 	f->peer_port = h->source_port;
-	if (!guard_allows(f->proxy, &f->peer)) {
-		metric_count(METRIC_REFUSED_ADDRESS);
+	cause = guard_refuses(f->proxy, &f->peer);
+	if (cause != METRICS) {
+		metric_count(cause);
 		return false;
 	}
-	f->cell = guard_came(f->proxy, &f->peer);
+	f->place = guard_came(f->proxy, &f->peer);
 	f->guarded = true;
 	return true;
 }
@@ -53,9 +56,9 @@ static bool take(struct front *f, char *seen, uint32_t len, const struct proxy_h
 	/* It was there a moment ago. */
 	if (recv(f->sock.watch.fd, seen, len, MSG_DONTWAIT) != (ssize_t)len)
 		return refuse(f, "its PROXY header cannot be read");
-	f->phase = f->sock.tls ? FRONT_HANDSHAKING : FRONT_IDLE;
 	if (!name_client(f, h))
 		return leave(f);
+	front_begin(f);
 	/* A handshake goes on under the clock that began with the connection. */
 	if (!f->sock.tls)
 		timer_start(f->proxy->loop, &f->timer, f->proxy->config->client.head_ms);

@@ -5,6 +5,7 @@
 #include "gateway/http/h1.h"
 #include "gateway/proxy/exchange.h"
 #include "gateway/proxy/front_h1.h"
+#include "gateway/proxy/guard.h"
 #include "gateway/proxy/sock.h"
 
 enum { FRONT_DRAIN_BYTES = 65536 }; /* of content that is read only to be thrown away */
@@ -26,7 +27,8 @@ struct front {
 	struct proxy *proxy;
 	int serve;     /* enum config_serve of the listener it came through */
 	struct budget budget;
-	struct list link;
+	struct list link; /* in proxy->fronts */
+	struct list idle; /* in proxy->idle while IDLE or HEAD */
 	struct list shake; /* in one of proxy->shakes, while its handshake has something to do */
 	struct timer timer;
 	struct task go, bury;
@@ -34,14 +36,14 @@ struct front {
 	struct exchange *x;
 	struct addr peer; /* the client, as far as the connection says: the other end, or whom a PROXY header names */
 	uint16_t peer_port;
-	uint16_t cell;    /* of the address guard, */
+	struct guard_place place; /* of the address guard, */
 	bool guarded;     /* ... where it is counted there */
 	bool hopped;      /* a PROXY header has been read; `hop` sent it */
 	struct addr hop;
 	uint8_t phase; /* enum front_phase */
 	bool keep, broken;
 	bool out_chunked, body_over, skipped_line;
-	int64_t came_us;
+	int64_t came_us, handshake_us; /* the time we took for its handshake */
 	int64_t queued_us; /* for its handshake's share */
 	bool spoken; /* the client has sent its first byte */
 	bool shaking; /* its handshake has had a share */
@@ -64,6 +66,8 @@ struct front {
 
 /* Close it now; an exchange in progress is aborted.  `cut`: so that the client sees that. */
 void front_shut(struct front *f, bool cut);
+/* What comes now is the client's own: TLS, or the first head. */
+void front_begin(struct front *f);
 void front_next_request(struct front *f);
 /* Do what can be done now. */
 void front_go(struct front *f);

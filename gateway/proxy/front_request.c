@@ -1,6 +1,7 @@
 /* front_request.c -- HTTP/1.1 from clients: heads and content of requests. */
 #include "gateway/proxy/front_parts.h"
 #include "gateway/proxy/quarantine.h"
+#include "gateway/proxy/shed.h"
 
 /* ---- Heads ---- */
 
@@ -13,6 +14,7 @@ static struct exchange *begin(struct front *f)
 		return NULL;
 	}
 	f->x = x;
+	list_remove(&f->idle);
 	f->requests++;
 	f->phase = FRONT_BUSY;
 	f->keep = f->out_chunked = false;
@@ -52,7 +54,7 @@ void front_refuse_head(struct front *f, enum reason reason, unsigned status, con
 	exchange_refuse(x, reason, status, why);
 }
 
-static enum reason reason_of(unsigned status)
+static enum reason reason_of(const struct exchange *x, unsigned status)
 {
 	switch (status) {
 	case 405:
@@ -65,6 +67,8 @@ static enum reason reason_of(unsigned status)
 		return REASON_UNKNOWN_HOST;
 	case 431:
 		return REASON_HEAD_TOO_LARGE;
+	case 503:
+		return guard_starved(x->proxy);
 	default:
 		return REASON_BAD_REQUEST;
 	}
@@ -94,7 +98,7 @@ static void start_request(struct front *f, struct slice head)
 	if (status) {
 		f->body = HTTP_BODY_CLOSE;
 		f->body_over = false;
-		exchange_refuse(x, reason_of(status), status, why);
+		exchange_refuse(x, reason_of(x, status), status == 503 ? guard_starved_head(f->proxy) : status, why);
 		return;
 	}
 	f->body = x->req.body;
@@ -103,7 +107,10 @@ static void start_request(struct front *f, struct slice head)
 	h1_chunks_init(&f->chunks);
 	if (f->body_over)
 		x->body_ended = true;
-	exchange_start(x, f->serve == CONFIG_REDIRECT);
+	if (shed_request(f->proxy, f->sock.tls || f->requests > 1 ? SHED_REQUEST : SHED_CONNECTION))
+		exchange_refuse(x, REASON_OVERLOAD, 0, "the worker is late");
+	else
+		exchange_start(x, f->serve == CONFIG_REDIRECT);
 }
 
 bool front_parse_head(struct front *f)
@@ -124,6 +131,8 @@ bool front_parse_head(struct front *f)
 		return false;
 	if (f->phase == FRONT_IDLE) {
 		f->phase = FRONT_HEAD;
+		list_remove(&f->idle);
+		list_push_last(&f->proxy->idle, &f->idle);
 		timer_start(f->proxy->loop, &f->timer, c->head_ms);
 	}
 	switch (h1_scan(&f->scan, buf_slice(&f->in), &len, &why)) {

@@ -8,6 +8,7 @@
 #include "gateway/base/metric.h"
 #include "gateway/proxy/front_parts.h"
 #include "gateway/proxy/quarantine.h"
+#include "gateway/proxy/shed.h"
 
 enum { SHARE_US = 2000 };
 
@@ -24,6 +25,7 @@ static void not_tls(struct front *f)
 		return;
 	}
 	metric_count(METRIC_TLS_FAILED);
+	shed_handshake_ended(f->proxy, f->handshake_us);
 	f->phase = FRONT_IDLE;
 	front_refuse_head(f, REASON_BAD_REQUEST, 0, "plain HTTP on a TLS port");
 	front_go(f);
@@ -31,9 +33,11 @@ static void not_tls(struct front *f)
 
 static void shaken(struct front *f)
 {
+	shed_handshake_ended(f->proxy, f->handshake_us);
 	metric_count(tls_resumed(f->sock.tls) ? METRIC_TLS_RESUMED : METRIC_TLS_FULL);
 	metric_span(SPAN_HANDSHAKE, loop_us(f->proxy->loop) - f->came_us);
 	f->phase = FRONT_IDLE;
+	list_push_last(&f->proxy->idle, &f->idle);
 	f->sock.readable = true;
 	timer_start(f->proxy->loop, &f->timer, f->proxy->config->client.head_ms);
 	front_go(f);
@@ -41,9 +45,14 @@ static void shaken(struct front *f)
 
 static void step(struct front *f)
 {
+	int64_t began = loop_clock_us();
+	enum tls_state state;
+
 	quarantine_mark(f->proxy, f->print);
 	f->shaking = true;
-	switch (tls_handshake(f->sock.tls)) {
+	state = tls_handshake(f->sock.tls);
+	f->handshake_us += loop_clock_us() - began;
+	switch (state) {
 	case TLS_DONE:
 		shaken(f);
 		break;

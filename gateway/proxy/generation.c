@@ -197,6 +197,7 @@ bool generation_commit(struct generation *g)
 	p->current = g;
 	p->config = g->config;
 	p->memory.limit = (size_t)g->config->processes.worker_memory;
+	p->memory.reserve = p->memory.limit / 10;
 	p->spool.limit = (size_t)g->config->processes.spool;
 	/* Rounded up: a worker that may have none would leave its share of the clients waiting for ever. */
 	p->fronts_max = (unsigned)((g->config->client.connections + p->plan.workers - 1) / p->plan.workers);

@@ -13,6 +13,7 @@
 #include "gateway/proxy/front_h1.h"
 #include "gateway/proxy/generation.h"
 #include "gateway/proxy/guard.h"
+#include "gateway/proxy/shed.h"
 #include "gateway/proxy/upstream.h"
 
 enum {
@@ -93,21 +94,6 @@ bool proxy_accept(struct proxy *p)
 	return false;
 }
 
-/* The oldest connection between two requests makes room for a new one. */
-static bool make_room(struct proxy *p)
-{
-	LIST_EACH(link, &p->fronts) {
-		struct front *f = front_of(link);
-
-		if (front_is_idle(f)) {
-			front_cut(f);
-			metric_count(METRIC_EVICTED);
-			return true;
-		}
-	}
-	return false;
-}
-
 static void refuse(int fd, enum metric cause)
 {
 	metric_count(cause);
@@ -124,32 +110,43 @@ static const struct config_listener *config_of(const struct proxy_listener *list
 }
 
 /* Where load balancers are named nobody else may come, and whom they bring is known when they have said it. */
-static bool may_come(const struct proxy *p, const struct config_listener *l, const struct addr *peer, enum metric *cause)
+static enum metric refuses_peer(const struct proxy *p, const struct config_listener *l, const struct addr *peer)
 {
-	*cause = METRIC_REFUSED_ADDRESS;
 	if (l && !l->proxy_protocol.n)
-		return guard_allows(p, peer);
-	*cause = METRIC_REFUSED_SOURCE;
-	return l && config_lists(&l->proxy_protocol, peer);
+		return guard_refuses(p, peer);
+	return l && config_lists(&l->proxy_protocol, peer) ? METRICS : METRIC_REFUSED_SOURCE;
+}
+
+/* METRICS: it may come in. */
+static enum metric refuses(struct proxy_listener *listener, const struct config_listener *l, int fd, const struct addr *peer)
+{
+	struct proxy *p = listener->proxy;
+	enum metric cause = refuses_peer(p, l, peer);
+
+	/* A handshake is what costs; who speaks plain HTTP is told. */
+	if (cause == METRICS && listener->serve == CONFIG_HTTPS && shed_handshake(p))
+		return METRIC_REFUSED_OVERLOAD;
+	return cause == METRICS ? guard_is_full(p, fd) : cause;
 }
 
 static void take(struct proxy_listener *listener, int fd, const struct sockaddr_storage *from)
 {
 	const struct config_listener *l = config_of(listener);
 	struct proxy *p = listener->proxy;
-	enum metric cause = METRIC_REFUSED_ADDRESS;
 	struct addr peer;
+	enum metric cause;
 	uint16_t port;
 	int one = 1, unsent = UNSENT;
 
+	metric_count(METRIC_ACCEPTED);
+	cause = addr_from_sockaddr(from, &peer, &port) ? refuses(listener, l, fd, &peer) : METRIC_REFUSED_ADDRESS;
+	if (cause != METRICS) {
+		refuse(fd, cause);
+		return;
+	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
-	metric_count(METRIC_ACCEPTED);
-	if (!addr_from_sockaddr(from, &peer, &port) || !may_come(p, l, &peer, &cause))
-		refuse(fd, cause);
-	else if (p->fronts_n >= p->fronts_max && !make_room(p))
-		refuse(fd, METRIC_REFUSED_FULL);
-	else if (!front_open(p, listener, l->proxy_protocol.n > 0, fd, &peer, port))
+	if (!front_open(p, listener, l->proxy_protocol.n > 0, fd, &peer, port))
 		refuse(fd, METRIC_REFUSED_MEMORY);
 }
 
@@ -222,9 +219,18 @@ struct proxy *proxy_new(const struct proxy_plan *plan)
 
 	if (!p)
 		return NULL;
+	p->spool_shares = calloc(PROXY_ADDRESS_CELLS, sizeof *p->spool_shares);
+	if (!p->spool_shares) {
+		free(p);
+		return NULL;
+	}
 	p->plan = *plan;
 	p->loop = plan->loop;
+	p->memory.refusals = 1 + METRIC_MEMORY_WORKER;
+	p->spool.refusals = 1 + METRIC_SPOOL_FULL;
 	list_init(&p->fronts);
+	list_init(&p->idle);
+	p->descriptors = guard_descriptors();
 	list_init(&p->ack_waiters);
 	timer_init(&p->accept_again, accept_again);
 	front_shakes_init(p);
@@ -270,5 +276,6 @@ void proxy_free(struct proxy *p)
 	if (p->current)
 		generation_drop(p->current);
 	free(p->adopted);
+	free(p->spool_shares);
 	free(p);
 }

@@ -7,12 +7,13 @@
 #include "gateway/config/config.h"
 #include "gateway/tls/tls.h"
 
-enum { PROXY_ADDRESS_CELLS = 1 << 16 };
+enum { PROXY_ADDRESS_CELLS = 1 << 16, PROXY_NETWORK_CELLS = 1 << 14 };
 
-/* Connections by address: one array per worker in shared memory, one writer each; a limit looks at
+/* Connections by address and by network: arrays per worker in shared memory, one writer each; a limit looks at
  * the sum.  Zeroed before a worker's successor starts. */
 struct proxy_guard {
-	_Atomic uint16_t open[PROXY_ADDRESS_CELLS];
+	_Atomic uint32_t address[PROXY_ADDRESS_CELLS]; /* IPv4 addresses and IPv6 /64 */
+	_Atomic uint32_t network[PROXY_NETWORK_CELLS]; /* IPv6 /48 */
 };
 
 /* Requests that killed workers (quarantine.h); the supervisor writes. */
@@ -63,6 +64,14 @@ struct proxy_plan {
 	const struct filter *const *filters;
 };
 
+/* Whether new work is refused: shed.h. */
+struct shed {
+	bool late;
+	int64_t other_since_us; /* it has been the other way; 0: it is not */
+	uint32_t owed[2];
+	int64_t handshakes, cost_us; /* in hand, and what one takes */
+};
+
 struct generation; /* generation.h: what one reading of the configuration made */
 
 struct proxy {
@@ -72,14 +81,18 @@ struct proxy {
 	const struct config *config; /* of the current generation */
 	struct budget memory;       /* of this worker */
 	struct budget spool;        /* bytes of held bodies in files */
+	uint64_t *spool_shares;     /* of that, by client: PROXY_ADDRESS_CELLS as in the guard, of this worker alone */
 	struct proxy_listener *adopted; /* of workers that are not there now */
 	unsigned adopted_n;
-	struct list fronts;         /* open client connections, oldest use first */
+	struct list fronts;         /* open client connections */
+	struct list idle;           /* those between two requests, longest idle first */
 	unsigned fronts_n, fronts_max;
 	struct {
 		struct list begun, fresh; /* handshakes that have something to do, longest wait first */
 		struct task task;
 	} shakes;
+	int descriptors;            /* that clients may have */
+	struct shed shed;
 	struct timer accept_again;  /* after descriptors ran out */
 	bool draining, accept_paused;
 	void (*drained)(struct proxy *p);

@@ -35,6 +35,18 @@ static bool add(struct exchange *x, struct fields *f, const char *name, struct s
 	return value.at && fields_add(f, &x->arena, slice_of(name), value);
 }
 
+/* What soon passes is worth another try. */
+static int64_t retry_after_s(const struct verdict *v)
+{
+	static const enum reason passing[] = {REASON_OVERLOAD,   REASON_WAF_BUSY,    REASON_MEMORY_WORKER,
+					      REASON_SPOOL_FULL, REASON_SPOOL_SHARE, REASON_DESCRIPTORS};
+
+	for (unsigned i = 0; !v->retry_after_s && i < sizeof passing / sizeof *passing; i++)
+		if (v->reason == passing[i])
+			return 1;
+	return v->retry_after_s;
+}
+
 bool reply_make(struct exchange *x, const struct verdict *v, struct reply *out)
 {
 	unsigned status = v->status ? v->status : reason_status(v->reason);
@@ -52,9 +64,8 @@ bool reply_make(struct exchange *x, const struct verdict *v, struct reply *out)
 		return false;
 	if (out->status == 405 && !add(x, &out->fields, "allow", SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")))
 		return false;
-	if (v->retry_after_s > 0)
-		return add(x, &out->fields, "retry-after",
-			   arena_print(&x->arena, "%lld", (long long)v->retry_after_s));
+	if (retry_after_s(v) > 0)
+		return add(x, &out->fields, "retry-after", arena_print(&x->arena, "%lld", (long long)retry_after_s(v)));
 	return true;
 }
 

@@ -1,9 +1,11 @@
-/* spool.c -- held request bodies. */
+/* spool.c -- held content, and what it is charged to. */
 #include "gateway/proxy/spool.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "gateway/base/metric.h"
 
 void spool_init(struct spool *s, struct budget *memory, struct budget *quota)
 {
@@ -23,37 +25,78 @@ static bool write_all(int fd, struct slice bytes)
 	return true;
 }
 
-/* Move to a file: from here on memory holds nothing. */
-static bool spill(struct spool *s)
+/* Room in the file for so many more bytes. */
+static enum reason charge(struct spool *s, uint64_t n)
 {
-	if (!budget_take(s->quota, s->len))
-		return false;
-	s->fd = memfd_create("portcullis-body", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (s->fd < 0 || !write_all(s->fd, buf_slice(&s->memory))) {
-		budget_give(s->quota, s->len);
-		if (s->fd >= 0)
-			close(s->fd);
-		s->fd = -1;
-		return false;
+	/* What is there besides of this client, and how much of it is not this content. */
+	uint64_t all = s->share ? *s->share + n : 0, others = s->share ? *s->share - s->charged : 0;
+
+	if (others && s->quota->limit && all > s->quota->limit / SPOOL_SHARES) {
+		metric_count(METRIC_SPOOL_SHARE);
+		return REASON_SPOOL_SHARE;
 	}
-	buf_done(&s->memory);
-	return true;
+	if (!budget_take(s->quota, n))
+		return REASON_SPOOL_FULL;
+	s->charged += n;
+	if (s->share)
+		*s->share += n;
+	return REASON_NONE;
 }
 
-bool spool_put(struct spool *s, struct slice bytes)
+static void uncharge(struct spool *s)
 {
-	if (s->fd < 0 && s->len + bytes.len <= SPOOL_MEMORY) {
+	budget_give(s->quota, s->charged);
+	if (s->share)
+		*s->share -= s->charged;
+	s->charged = 0;
+}
+
+static enum reason no_file(struct spool *s)
+{
+	metric_count(METRIC_DESCRIPTORS);
+	uncharge(s);
+	return REASON_DESCRIPTORS;
+}
+
+/* Move to a file: from here on memory holds nothing. */
+static enum reason spill(struct spool *s)
+{
+	enum reason why = charge(s, s->len);
+
+	if (why)
+		return why;
+	s->fd = memfd_create("portcullis-body", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (s->fd < 0)
+		return no_file(s);
+	if (!write_all(s->fd, buf_slice(&s->memory)))
+		return REASON_MEMORY_WORKER;
+	buf_done(&s->memory);
+	return REASON_NONE;
+}
+
+void spool_own(struct spool *s, uint64_t *share)
+{
+	s->share = share;
+}
+
+enum reason spool_put(struct spool *s, struct slice bytes)
+{
+	enum reason why = REASON_NONE;
+
+	if (s->fd < 0 && s->len + bytes.len <= SPOOL_MEMORY && !budget_is_tight(s->memory.budget)) {
 		if (!buf_put_slice(&s->memory, bytes))
-			return false;
+			return REASON_MEMORY_CONNECTION;
 		s->len += bytes.len;
-		return true;
+		return REASON_NONE;
 	}
-	if (s->fd < 0 && !spill(s))
-		return false;
-	if (!budget_take(s->quota, bytes.len))
-		return false;
+	if (s->fd < 0)
+		why = spill(s);
+	if (!why)
+		why = charge(s, bytes.len);
+	if (why)
+		return why;
 	s->len += bytes.len;
-	return write_all(s->fd, bytes);
+	return write_all(s->fd, bytes) ? REASON_NONE : REASON_MEMORY_WORKER;
 }
 
 bool spool_close(struct spool *s)
@@ -61,17 +104,17 @@ bool spool_close(struct spool *s)
 	return s->fd < 0 || fcntl(s->fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0;
 }
 
-bool spool_replace(struct spool *s, int fd, uint64_t len)
+enum reason spool_replace(struct spool *s, int fd, uint64_t len)
 {
-	bool room;
+	enum reason why;
 
 	spool_done(s);
-	room = budget_take(s->quota, len);
-	s->fd = room && len ? fd : -1;
-	s->len = room ? len : 0;
+	why = charge(s, len);
+	s->fd = !why && len ? fd : -1;
+	s->len = why ? 0 : len;
 	if (s->fd < 0 && fd >= 0)
 		close(fd);
-	return room;
+	return why;
 }
 
 void spool_held(const struct spool *s, struct held *out)
@@ -93,10 +136,9 @@ ssize_t spool_read(const struct spool *s, uint64_t offset, void *at, size_t n)
 
 void spool_done(struct spool *s)
 {
-	if (s->fd >= 0) {
+	if (s->fd >= 0)
 		close(s->fd);
-		budget_give(s->quota, s->len);
-	}
+	uncharge(s);
 	buf_done(&s->memory);
 	s->fd = -1;
 	s->len = 0;

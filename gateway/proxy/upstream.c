@@ -10,6 +10,7 @@
 #include "gateway/base/fail.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metric.h"
+#include "gateway/proxy/guard.h"
 #include "gateway/proxy/identity.h"
 #include "gateway/proxy/pick.h"
 #include "gateway/proxy/quarantine.h"
@@ -63,6 +64,14 @@ void upstream_fail(struct upstream *u, enum reason why, const char *detail)
 		 detail);
 	upstream_shut(u);
 	exchange_upstream_failed(x, why, detail, how);
+}
+
+void upstream_give_up(struct upstream *u, enum reason why, const char *detail)
+{
+	struct exchange *x = u->x;
+
+	upstream_shut(u);
+	exchange_upstream_failed(x, why, detail, UPSTREAM_CUT);
 }
 
 static void late(struct timer *t)
@@ -127,7 +136,7 @@ static void send_head(struct upstream *u)
 	u->req_over = u->req_body == HTTP_BODY_NONE || (u->req_body == HTTP_BODY_LENGTH && !u->req_left);
 	if (!identity_upstream(x, &extra) ||
 	    !h1_write_request(&u->out, &x->req, &extra, u->req_body, u->req_left)) {
-		upstream_fail(u, REASON_OVERLOAD, "the request cannot be written");
+		upstream_give_up(u, guard_starved(x->proxy), "the request cannot be written");
 		return;
 	}
 	timer_start(u->proxy->loop, &u->timer, u->origin->config->between_ms);
@@ -147,15 +156,19 @@ size_t upstream_body(struct upstream *u, struct slice bytes)
 		char head[20];
 		unsigned n = h1_chunk_head(head, bytes.len);
 
-		if (!buf_room(&u->out, n + (uint32_t)bytes.len + 2))
+		if (!buf_room(&u->out, n + (uint32_t)bytes.len + 2)) {
+			upstream_give_up(u, guard_starved(u->proxy), "no memory for the request's content");
 			return 0;
+		}
 		buf_put(&u->out, head, n);
 		buf_put_slice(&u->out, bytes);
 		buf_put(&u->out, "\r\n", 2);
 	} else {
 		CHECK(bytes.len <= u->req_left);
-		if (!buf_put_slice(&u->out, bytes))
+		if (!buf_put_slice(&u->out, bytes)) {
+			upstream_give_up(u, guard_starved(u->proxy), "no memory for the request's content");
 			return 0;
+		}
 		u->req_left -= bytes.len;
 	}
 	timer_start(u->proxy->loop, &u->timer, u->origin->config->between_ms);
@@ -167,8 +180,10 @@ void upstream_body_end(struct upstream *u)
 {
 	if (u->state != ASKING || u->req_over)
 		return;
-	if (u->req_body == HTTP_BODY_CHUNKED && !buf_put(&u->out, "0\r\n\r\n", 5))
+	if (u->req_body == HTTP_BODY_CHUNKED && !buf_put(&u->out, "0\r\n\r\n", 5)) {
+		upstream_give_up(u, guard_starved(u->proxy), "no memory for the request's content");
 		return;
+	}
 	if (u->req_body == HTTP_BODY_LENGTH && u->req_left)
 		return;
 	u->req_over = true;
@@ -196,25 +211,27 @@ static void connected(struct upstream *u)
 	send_head(u);
 }
 
-static const char *dial(struct upstream *u)
+/* REASON_NONE: it is on its way. */
+static enum reason dial(struct upstream *u, const char **detail)
 {
 	const struct config_server *server = u->server->config;
 	struct sockaddr_storage to;
 	socklen_t len = addr_to_sockaddr(&server->address, server->port, &to);
 	int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
 
+	*detail = "no descriptor left for a connection";
 	if (fd < 0)
-		return "no descriptor left for a connection";
+		return REASON_DESCRIPTORS;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	if (connect(fd, (struct sockaddr *)&to, len) < 0 && errno != EINPROGRESS) {
-		const char *why = errno == ECONNREFUSED ? "connection refused" : "cannot connect";
-
+		*detail = errno == ECONNREFUSED ? "connection refused" : "cannot connect";
 		close(fd);
-		return why;
+		return REASON_ORIGIN_REFUSED;
 	}
 	if (!sock_open(&u->sock, u->proxy->loop, fd, ready)) {
 		close(fd);
-		return "the event loop is full";
+		*detail = "the event loop is full";
+		return REASON_DESCRIPTORS;
 	}
 	u->sock.writable = false;
 	if (server->tls) {
@@ -222,9 +239,10 @@ static const char *dial(struct upstream *u)
 
 		u->sock.tls = tls_connect(u->origin->tls, fd, name);
 		if (!u->sock.tls)
-			return "no memory for TLS";
+			return REASON_MEMORY_WORKER;
+		tls_charge(u->sock.tls, &u->proxy->memory);
 	}
-	return NULL;
+	return REASON_NONE;
 }
 
 static struct upstream *upstream_new(struct exchange *x, struct proxy_origin *o, struct proxy_server *s)
@@ -263,7 +281,8 @@ void upstream_open(struct exchange *x)
 	struct proxy_origin *o = &x->generation->origins[x->site->origin->number];
 	struct proxy_server *s = pick_server(o, x->last, loop_ms(x->proxy->loop));
 	struct upstream *u;
-	const char *why;
+	enum reason why;
+	const char *detail;
 
 	if (!s) {
 		exchange_upstream_failed(x, REASON_ORIGIN_NONE, "the origin has no server", UPSTREAM_CUT);
@@ -279,14 +298,18 @@ void upstream_open(struct exchange *x)
 	}
 	u = upstream_new(x, o, s);
 	if (!u) {
-		exchange_upstream_failed(x, REASON_OVERLOAD, "memory of the worker is used up", UPSTREAM_CUT);
+		exchange_upstream_failed(x, guard_starved(x->proxy), NULL, UPSTREAM_CUT);
 		return;
 	}
 	prepare(u, x);
 	timer_start(x->proxy->loop, &u->timer, o->config->connect_ms);
-	why = dial(u);
-	if (why)
-		upstream_fail(u, REASON_ORIGIN_REFUSED, why);
+	why = dial(u, &detail);
+	if (why == REASON_DESCRIPTORS)
+		metric_count(METRIC_DESCRIPTORS);
+	if (why == REASON_ORIGIN_REFUSED)
+		upstream_fail(u, why, detail);
+	else if (why)
+		upstream_give_up(u, why, detail);
 }
 
 static void dialled(struct upstream *u)

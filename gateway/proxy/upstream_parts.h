@@ -42,6 +42,8 @@ struct upstream {
 void upstream_shut(struct upstream *u);
 /* The same, and tell the exchange; `u` is gone after it. */
 void upstream_fail(struct upstream *u, enum reason why, const char *detail);
+/* The same, for want of something of ours: it says nothing about the server, and another could not be asked either. */
+void upstream_give_up(struct upstream *u, enum reason why, const char *detail);
 
 /* Read and pass on what the server says, until it has nothing more or the exchange takes nothing more. */
 void upstream_pump(struct upstream *u);

@@ -69,6 +69,7 @@ SSL_CTX *tls_context_new(bool server, uint64_t min_version)
 struct tls *tls_conn_new(SSL_CTX *ctx, int fd)
 {
 	struct tls *t = mem_take_zeroed(NULL, sizeof *t);
+	size_t before = tls_memory();
 	BIO *bio;
 
 	if (!t)
@@ -84,6 +85,7 @@ struct tls *tls_conn_new(SSL_CTX *ctx, int fd)
 		return NULL;
 	}
 	SSL_set_bio(t->ssl, bio, bio);
+	tls_charge_since(t, before);
 	return t;
 }
 
@@ -108,6 +110,7 @@ void tls_free(struct tls *t)
 		tls_client_drop(t->client);
 	tls_held_drop(t);
 	tls_peer_drop(t->peer);
+	budget_give(t->budget, t->charged);
 	mem_give(NULL, t->sni, t->sni_len);
 	mem_give(NULL, t, sizeof *t);
 }
@@ -118,7 +121,7 @@ static void break_it(struct tls *t)
 	t->why = tls_reason(t);
 }
 
-enum tls_state tls_handshake(struct tls *t)
+static enum tls_state handshake(struct tls *t)
 {
 	int r, error;
 
@@ -144,6 +147,15 @@ enum tls_state tls_handshake(struct tls *t)
 		return TLS_BROKEN;
 	t->why = "the peer left during the handshake";
 	return TLS_CLOSED;
+}
+
+enum tls_state tls_handshake(struct tls *t)
+{
+	size_t before = tls_memory();
+	enum tls_state state = handshake(t);
+
+	tls_charge_since(t, before);
+	return state;
 }
 
 /* The first word of a request line; no TLS record begins with a letter. */
@@ -242,7 +254,7 @@ static ssize_t read_failed(struct tls *t)
 	return -2;
 }
 
-ssize_t tls_read(struct tls *t, void *at, size_t n)
+static ssize_t read_some(struct tls *t, void *at, size_t n)
 {
 	ssize_t r;
 	size_t got;
@@ -268,7 +280,16 @@ ssize_t tls_read(struct tls *t, void *at, size_t n)
 	return r;
 }
 
-ssize_t tls_write(struct tls *t, const void *at, size_t n)
+ssize_t tls_read(struct tls *t, void *at, size_t n)
+{
+	size_t before = tls_memory();
+	ssize_t done = read_some(t, at, n);
+
+	tls_charge_since(t, before);
+	return done;
+}
+
+static ssize_t write_some(struct tls *t, const void *at, size_t n)
 {
 	const char *from = at;
 	size_t put, sent = 0;
@@ -291,6 +312,15 @@ ssize_t tls_write(struct tls *t, const void *at, size_t n)
 	}
 	t->mid_record = sent < n;
 	return (ssize_t)sent;
+}
+
+ssize_t tls_write(struct tls *t, const void *at, size_t n)
+{
+	size_t before = tls_memory();
+	ssize_t done = write_some(t, at, n);
+
+	tls_charge_since(t, before);
+	return done;
 }
 
 bool tls_pending(const struct tls *t)

@@ -29,6 +29,8 @@ struct tls {
 	struct tls_client *client;
 	const struct tls_demand_made *demand; /* the server's: what was asked of this client; NULL: nothing */
 	const struct tls_peer *peer;
+	struct budget *budget; /* charged with `charged` bytes of OpenSSL's; NULL: nobody is */
+	size_t charged;
 	const char *why;
 	char *held;         /* a ticket that waits for the first answer */
 	uint16_t held_n, held_sent;
@@ -55,6 +57,10 @@ struct tls {
 	bool renegotiated; /* the peer tried to */
 	bool overlong;     /* the handshake has brought more bytes than any needs */
 };
+
+/* memory.c: what all of OpenSSL holds now, and charging a connection with what has come since. */
+size_t tls_memory(void);
+void tls_charge_since(struct tls *t, size_t before);
 
 /* bio.c */
 BIO *tls_bio_new(struct tls *t);

@@ -13,6 +13,9 @@
 #include "gateway/base/fail.h"
 #include "gateway/base/slice.h"
 
+/* From now on count what OpenSSL allocates.  Before it is used for anything; false: too late. */
+bool tls_count_memory(void);
+
 /* ---- Certificates of ours ---- */
 
 struct tls_pem {
@@ -107,6 +110,8 @@ struct tls *tls_accept(struct tls_server *s, int fd);
 /* `name`: SNI and the name the certificate must carry. */
 struct tls *tls_connect(struct tls_client *c, int fd, struct slice name);
 void tls_free(struct tls *t);
+/* What OpenSSL holds for this connection is charged there, as far as it is counted: also beyond a limit. */
+void tls_charge(struct tls *t, struct budget *b);
 
 enum tls_state { TLS_DONE, TLS_AGAIN, TLS_CLOSED, TLS_BROKEN };
 

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -38,7 +39,7 @@ def make_certificate(folder, name="cert", names=("shop.example.com", "*.example.
     """A self-signed certificate, or one of `ca` (a pair as returned), which alone may have expired (days=-1) and has
     `extensions`.  (certificate, key)."""
     cert, key = Path(folder) / (name + ".pem"), Path(folder) / (name + ".key")
-    made = {"ec": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "rsa": ["rsa:2048"]}[kind]
+    made = {"ec": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "rsa": ["rsa:2048"], "rsa4096": ["rsa:4096"]}[kind]
     sans = ",".join(("IP:" if re.fullmatch(r"[\d.]+", n) else "DNS:") + n for n in names)
     command = ["openssl", "req", "-x509", "-newkey", *made, "-nodes", "-days", str(days), "-subj", subject or "/CN=" + names[0],
                "-addext", "subjectAltName=" + sans, "-keyout", key, "-out", cert]
@@ -79,9 +80,10 @@ def status_of(pid, key):
 
 
 class Gateway:
-    """`config` holds the sections of portcullis.yaml that the test is about; the others are filled in."""
+    """`config` holds the sections of portcullis.yaml that the test is about; the others are filled in.
+    `descriptors`: each process may have so many."""
 
-    def __init__(self, config="", policies=None, files=None, origin=None, start=True, wait=60, cert=None):
+    def __init__(self, config="", policies=None, files=None, origin=None, start=True, wait=60, cert=None, descriptors=None):
         self.folder = Path(tempfile.mkdtemp(prefix="portcullis-gate."))
         self.folder.chmod(0o755)
         self.https, self.http = free_ports(2)
@@ -94,7 +96,7 @@ class Gateway:
             (self.folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
         self.file = self.folder / "portcullis.yaml"
         self.file.write_text(self.complete(config, policies or {}, origin))
-        self.process, self.errors, self.output = None, "", []
+        self.process, self.errors, self.output, self.descriptors = None, "", [], descriptors
         if start:
             self.start(wait)
 
@@ -130,7 +132,7 @@ class Gateway:
         environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")
         self.error_file = open(self.folder / "errors.txt", "ab")
         self.process = subprocess.Popen([PROGRAM, "run", "-c", self.file], stdout=subprocess.PIPE,
-                                        stderr=self.error_file, env=environment)
+                                        stderr=self.error_file, env=environment, preexec_fn=self.descriptors and self.bound)
         ready = threading.Event()
         threading.Thread(target=self.listen, args=(ready,), daemon=True).start()
         end = time.monotonic() + wait
@@ -138,6 +140,9 @@ class Gateway:
             if self.process.poll() is not None:
                 raise AssertionError("the gateway ended with %d before READY:\n%s" % (self.process.returncode, self.stderr()))
             assert time.monotonic() < end, "no READY within %d s:\n%s" % (wait, self.stderr())
+
+    def bound(self):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self.descriptors, self.descriptors))
 
     def listen(self, ready):
         for line in self.process.stdout:

@@ -8,10 +8,12 @@ TOP = Path(__file__).resolve().parent.parent.parent
 FLOORS = [
     ("gateway/base/", 0),
     ("gateway/http/", 1), ("gateway/loop/", 1), ("gateway/cage/", 1), ("geoip/", 1),
+    ("gateway/limit/words.", 1), ("gateway/limit/gcra.", 1),
     ("policies/filter.", 3), ("policies/", 1),
     ("rules/waf.", 1), ("rules/plan.", 1), ("rules/bundle.", 1), ("rules/seclang.", 1), ("rules/capture.", 1), ("rules/media.", 1), ("rules/body.", 1), ("rules/body_", 1), ("rules/extra", 1),
     ("gateway/chain/", 2), ("gateway/tls/", 2), ("gateway/redis/", 2), ("gateway/config/", 2),
     ("gateway/limit/", 3), ("rules/filter.", 3), ("rules/filter_", 3), ("rules/question.", 3), ("rules/admit.", 3), ("rules/pool.", 3), ("rules/rules.h", 3),
+    ("rules/pressure.", 3), ("rules/spending.", 3),
     ("gateway/proxy/", 4), ("gateway/admin/", 4),
     ("gateway/proc/", 5), ("rules/", 5),
     ("gateway/cli/", 6),

@@ -741,6 +741,64 @@ static void every_failing_allocation_is_a_refusal(void **state)
 	}
 }
 
+/* ---- The client's share ---- */
+
+static void who_had_his_share_is_not_asked_about(void **state)
+{
+	static const struct {
+		const char *policy, *type;
+		bool stops;
+	} rows[] = {
+		{ENFORCE, NULL, true},
+		{ENFORCE, "application/json", true},
+		{DETECT, NULL, false},
+	};
+	size_t size = words_size(64);
+	void *table = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct bill bill;
+
+	(void)state;
+	conf.spending = (struct spending){.words = words_at(table, size), .cpu_ms = 1000, .window_ms = 10000};
+	bill_open(&bill, &conf.spending, &(struct addr){{[10] = 0xff, 0xff, 192, 0, 2, 7}}, 1100000, loop_us(loop));
+	for (unsigned i = 0; i < ROWS(rows); i++) {
+		begin(rows[i].policy, "/", rows[i].type, rows[i].type ? HTTP_BODY_LENGTH : HTTP_BODY_NONE, rows[i].type ? 3 : 0);
+		assert_true(done && stopped == rows[i].stops && !take(WAF_SMALL));
+		assert_int_equal(facts.uninspected, !rows[i].stops);
+		assert_int_equal(run.record.steps[0].reason, REASON_WAF_BUDGET);
+		if (rows[i].stops) {
+			assert_int_equal(run.verdict.status, 429);
+			assert_int_equal(run.verdict.retry_after_s, 2);
+		}
+		end();
+	}
+	bill_settle(&bill, 900000, loop_us(loop));
+	begin(ENFORCE, "/", NULL, HTTP_BODY_NONE, 0);
+	assert_true(!done && take(WAF_SMALL));
+	answer(WAF_SMALL, WAF_ALLOW, 0, 0, 0);
+	end();
+	conf.spending = (struct spending){0};
+	munmap(table, size);
+}
+
+static void between_head_and_content_the_share_may_be_used_up(void **state)
+{
+	struct held held = {.memory = SLICE("[1]"), .fd = -1, .len = 3};
+	size_t size = words_size(64);
+	void *table = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct bill bill;
+
+	(void)state;
+	conf.spending = (struct spending){.words = words_at(table, size), .cpu_ms = 1000, .window_ms = 10000};
+	begin(ENFORCE, "/", "application/json", HTTP_BODY_LENGTH, 3);
+	assert_true(done && !stopped);
+	bill_open(&bill, &conf.spending, &facts.client, 1100000, loop_us(loop));
+	body_gate(&held);
+	assert_true(done && stopped && run.verdict.reason == REASON_WAF_BUDGET && !take(WAF_SMALL));
+	end();
+	conf.spending = (struct spending){0};
+	munmap(table, size);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_bed, close_bed)
 
 int main(void)
@@ -772,6 +830,8 @@ int main(void)
 		TEST(answers_in_detect_mode_go_on_and_are_recorded),
 		TEST(an_answer_that_comes_before_its_requests_verdict_is_asked_about_after_it),
 		TEST(detect_that_waits_holds_answers_too),
+		TEST(who_had_his_share_is_not_asked_about),
+		TEST(between_head_and_content_the_share_may_be_used_up),
 		TEST(every_failing_allocation_is_a_refusal),
 	};
 

@@ -11,13 +11,14 @@ static void a_plan_comes_out_as_it_went_in(void **state)
 	unsigned line;
 
 	(void)state;
-	plan = (struct plan){.rulesets_n = 2, .recycle_jobs = 500};
+	plan = (struct plan){.rulesets_n = 2, .recycle_jobs = 500, .recycle_bytes = 5000000000};
 	plan.rulesets[0] = (struct plan_ruleset){.name = SLICE("crs"), .arguments = 10, .json_depth = 20, .parts = 30, .body_max = 40};
 	plan.rulesets[1] = (struct plan_ruleset){.name = SLICE("our own"), .arguments = 1};
 	assert_true(plan_pack(&out, &plan));
 	assert_true(plan_unpack(buf_slice(&out), &back, &line, &why));
 	assert_int_equal(back.rulesets_n, 2);
 	assert_int_equal(back.recycle_jobs, 500);
+	assert_int_equal(back.recycle_bytes, 5000000000);
 	assert_true(slice_is(back.rulesets[0].name, "crs") && slice_is(back.rulesets[1].name, "our own"));
 	assert_int_equal(back.rulesets[0].arguments, 10);
 	assert_int_equal(back.rulesets[0].json_depth, 20);
@@ -61,6 +62,7 @@ static void mistakes_are_named_by_line(void **state)
 		{"ruleset\tcrs\nparts\t1000001\n", 2, "not a number in its bounds"},
 		{"ruleset\tcrs\nbody_max\t99999999999\n", 2, "not a number in its bounds"},
 		{"recycle_jobs\tmany\n", 1, "not a number in its bounds"},
+		{"recycle_bytes\t-1\n", 1, "not a number in its bounds"},
 	};
 
 	(void)state;

@@ -119,6 +119,8 @@ static bool wanted(void)
 	return atomic_load(&shared->wanted[seen.worker].token[seen.slot]) == seen.token;
 }
 
+static uint32_t cpu_us;
+
 static void answer(unsigned lane, uint64_t token, enum waf_result result)
 {
 	struct waf_answer *a = calloc(1, sizeof *a);
@@ -127,6 +129,7 @@ static void answer(unsigned lane, uint64_t token, enum waf_result result)
 	a->token = token;
 	a->result = result;
 	a->status = result == WAF_DENY ? 403 : 0;
+	a->cpu_us = cpu_us;
 	assert_true(waf_pack_answer(&out, a));
 	assert_true(send(far_end[lane], out.at, buf_len(&out), 0) > 0);
 	buf_done(&out);
@@ -473,6 +476,92 @@ static void memory_that_is_used_up_is_a_refusal(void **state)
 	pool_cancel(pool, &questions[0].ask);
 }
 
+/* ---- Who pays ---- */
+
+static const struct addr client = {{[10] = 0xff, 0xff, 192, 0, 2, 1}};
+
+/* A purse of a second in a second; microseconds that are missing in it. */
+static int64_t missing(const struct spending *s)
+{
+	struct bill b;
+
+	bill_open(&b, s, &client, 0, loop_us(loop));
+	return words_ahead(s->words, b.address, loop_us(loop) * GCRA_TICKS_PER_US) / GCRA_TICKS_PER_US;
+}
+
+static bool ask_paying(unsigned i, const struct spending *s)
+{
+	bill_open(&questions[i].ask.bill, s, &client, 5000, loop_us(loop));
+	return ask(i, "/a");
+}
+
+static void every_end_of_a_question_settles_its_bill(void **state)
+{
+	size_t size = words_size(64);
+	void *table = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const struct spending s = {.words = words_at(table, size), .cpu_ms = 1000, .window_ms = 1000};
+
+	(void)state;
+	cpu_us = 30000;
+	assert_true(ask_paying(0, &s));
+	assert_int_equal(missing(&s), 5000);
+	assert_true(take(WAF_SMALL, NULL));
+	answer(WAF_SMALL, seen.token, WAF_ALLOW);
+	assert_int_equal(missing(&s), 30000);
+	/* It was killed: what it took until then. */
+	assert_true(ask_paying(0, &s) && take(WAF_SMALL, NULL));
+	answer(WAF_SMALL, seen.token, WAF_LOST);
+	assert_int_equal(missing(&s), 60000);
+	/* Never begun, and the client is gone. */
+	assert_true(ask_paying(0, &s));
+	pool_cancel(pool, &questions[0].ask);
+	assert_int_equal(missing(&s), 60000);
+	assert_true(take(WAF_SMALL, NULL));
+	/* Begun, and the client is gone. */
+	assert_true(ask_paying(0, &s) && take(WAF_SMALL, NULL));
+	atomic_store(&shared->cells[5].token, seen.token);
+	pool_cancel(pool, &questions[0].ask);
+	assert_int_equal(missing(&s), 65000);
+	answer(WAF_SMALL, seen.token, WAF_ALLOW);
+	assert_int_equal(missing(&s), 90000);
+	answer(WAF_SMALL, seen.token, WAF_ALLOW);
+	assert_int_equal(missing(&s), 90000);
+	atomic_store(&shared->cells[5].token, 0);
+	cpu_us = 0;
+	munmap(table, size);
+}
+
+/* ---- A queue that stands ---- */
+
+static void where_a_queue_stands_requests_are_refused_and_answers_are_not(void **state)
+{
+	uint64_t tokens[2];
+
+	(void)state;
+	assert_true(ask(0, "/a") && ask(1, "/b"));
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(take(WAF_SMALL, NULL));
+		tokens[i] = seen.token;
+	}
+	assert_true(ask(2, "/c"));
+	/* Half of the longest wait, and nobody came through. */
+	loop_virtual(loop, 1000000 + 51000);
+	assert_false(ask(3, "/d"));
+	ask_keeper(4, 0, 10);
+	answer(WAF_SMALL, tokens[0], WAF_ALLOW);
+	assert_false(ask(3, "/d"));
+	answer(WAF_SMALL, tokens[1], WAF_ALLOW);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(take(WAF_SMALL, NULL));
+		answer(WAF_SMALL, seen.token, WAF_ALLOW);
+	}
+	/* Nobody is in front any more. */
+	for (unsigned i = 5; i < 15; i++)
+		assert_true(ask(i, "/e"));
+	for (unsigned i = 5; i < 15; i++)
+		pool_cancel(pool, &questions[i].ask);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_bed, close_bed)
 
 int main(void)
@@ -493,6 +582,8 @@ int main(void)
 		TEST(an_answer_goes_to_who_keeps_its_transaction),
 		TEST(where_the_keeper_cannot_be_asked_anybody_is),
 		TEST(memory_that_is_used_up_is_a_refusal),
+		TEST(every_end_of_a_question_settles_its_bill),
+		TEST(where_a_queue_stands_requests_are_refused_and_answers_are_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

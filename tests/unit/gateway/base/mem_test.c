@@ -2,6 +2,7 @@
 #include "gateway/base/mem.h"
 
 #include "bed.h"
+#include "gateway/base/metric.h"
 
 static void test_charges_go_all_the_way_up(void **state)
 {
@@ -34,6 +35,36 @@ static void test_no_sum_overflows(void **state)
 	assert_false(budget_take(&b, SIZE_MAX));
 	assert_false(budget_take(&b, SIZE_MAX - 5));
 	assert_int_equal(b.used, 10);
+}
+
+static void test_the_reserve_is_for_small_pieces(void **state)
+{
+	struct budget worker = {.limit = 100000, .reserve = 10000}, connection = {.parent = &worker};
+
+	(void)state;
+	assert_true(budget_take(&connection, 60000));
+	assert_false(budget_is_tight(&connection));
+	assert_false(budget_take(&connection, 35000));
+	assert_true(budget_take(&connection, 30000));
+	assert_true(budget_is_tight(&connection));
+	assert_false(budget_take(&connection, BUDGET_SMALL + 1));
+	assert_true(budget_take(&connection, 10000));
+	assert_false(budget_take(&connection, 1));
+}
+
+static void test_what_is_spent_already_is_charged_beyond_the_limit(void **state)
+{
+	struct budget worker = {.limit = 1000, .refusals = 1 + METRIC_MEMORY_WORKER};
+	uint64_t before = metric_get(&metric_here->value[METRIC_MEMORY_WORKER]);
+
+	(void)state;
+	budget_charge(&worker, 1500);
+	assert_int_equal(worker.used, 1500);
+	assert_int_equal(metric_get(&metric_here->value[METRIC_MEMORY_WORKER]), before);
+	assert_false(budget_take(&worker, 1));
+	assert_int_equal(metric_get(&metric_here->value[METRIC_MEMORY_WORKER]), before + 1);
+	budget_give(&worker, 1500);
+	assert_true(budget_take(&worker, 1));
 }
 
 static void test_no_limit(void **state)
@@ -79,6 +110,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_charges_go_all_the_way_up),
 		cmocka_unit_test(test_no_sum_overflows),
+		cmocka_unit_test(test_the_reserve_is_for_small_pieces),
+		cmocka_unit_test(test_what_is_spent_already_is_charged_beyond_the_limit),
 		cmocka_unit_test(test_no_limit),
 		cmocka_unit_test(test_the_nth_allocation_fails_once),
 	};

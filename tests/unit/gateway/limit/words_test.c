@@ -386,6 +386,46 @@ static void odd_tags_are_tags(void **state)
 	}
 }
 
+static void what_is_known_afterwards_is_charged_without_asking(void **state)
+{
+	struct words *w = new_table(1 << 10);
+	const struct gcra limit = {.interval = 1, .tolerance = SECOND};
+
+	(void)state;
+	assert_int_equal(words_ahead(w, tag_of(1), NOW), 0);
+	words_spend(w, tag_of(1), &limit, -SECOND, NOW);
+	assert_int_equal(words_ahead(w, tag_of(1), NOW), 0);
+	words_spend(w, tag_of(1), &limit, SECOND, NOW);
+	words_spend(w, tag_of(1), &limit, SECOND / 2, NOW);
+	assert_int_equal(words_ahead(w, tag_of(1), NOW), SECOND * 3 / 2);
+	assert_int_equal(words_ahead(w, tag_of(1), NOW + SECOND), SECOND / 2);
+	words_spend(w, tag_of(1), &limit, -SECOND, NOW);
+	assert_int_equal(words_ahead(w, tag_of(1), NOW), SECOND / 2);
+	words_spend(w, tag_of(1), &limit, 100 * SECOND, NOW);
+	assert_int_equal(words_ahead(w, tag_of(1), NOW), 2 * SECOND);
+	assert_int_equal(words_ahead(w, tag_of(2), NOW), 0);
+}
+
+static void spend_one(int who, void *shared)
+{
+	const struct gcra limit = {.interval = 1, .tolerance = INT64_C(1) << 50};
+
+	(void)who;
+	for (unsigned i = 0; i < 10000; i++) {
+		words_spend(shared, tag_of(7), &limit, 3, NOW);
+		words_spend(shared, tag_of(7), &limit, -1, NOW);
+	}
+}
+
+static void spending_is_exact_across_processes(void **state)
+{
+	struct words *w = new_table(1 << 10);
+
+	(void)state;
+	at_once(spend_one, w);
+	assert_int_equal(words_ahead(w, tag_of(7), NOW), PROCESSES * 10000 * 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -398,6 +438,8 @@ int main(void)
 		cmocka_unit_test(a_counter_that_is_full_again_goes_uncounted),
 		cmocka_unit_test(a_table_is_found_again_wherever_it_is_mapped),
 		cmocka_unit_test(odd_tags_are_tags),
+		cmocka_unit_test(what_is_known_afterwards_is_charged_without_asking),
+		cmocka_unit_test(spending_is_exact_across_processes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -145,6 +145,42 @@ static void a_timer_moved_later_fires_once_at_the_later_time(void **state)
 	assert_int_equal(ran, 2);
 }
 
+static void dawdle(struct watch *w, unsigned what)
+{
+	char byte;
+
+	(void)what;
+	(void)!read(w->fd, &byte, 1);
+	usleep(30000);
+}
+
+static void lateness_is_what_an_event_waits(void **state)
+{
+	struct watch w;
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+	assert_true(watch_add(loop, &w, ends[0], dawdle));
+	assert_int_equal(loop_lag_us(loop), 0);
+	/* Our event comes in the same turn as the next one that dawdles. */
+	for (unsigned i = 0; i < 4; i++) {
+		usleep(40000);
+		assert_int_equal(write(ends[1], "x", 1), 1);
+		loop_turn(loop, 100);
+	}
+	assert_true(loop_lag_us(loop) >= 40000);
+	for (unsigned i = 0; i < 3; i++)
+		loop_turn(loop, 60);
+	usleep(150000);
+	loop_turn(loop, 0);
+	loop_turn(loop, 0);
+	assert_true(loop_lag_us(loop) < 30000);
+	watch_remove(&w);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -152,6 +188,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_removed_watch_gets_no_call_from_the_same_turn, make, unmake),
 		cmocka_unit_test_setup_teardown(a_task_that_asks_again_runs_in_the_next_turn, make, unmake),
 		cmocka_unit_test_setup_teardown(a_timer_moved_later_fires_once_at_the_later_time, make, unmake),
+		cmocka_unit_test_setup_teardown(lateness_is_what_an_event_waits, make, unmake),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

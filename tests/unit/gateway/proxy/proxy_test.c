@@ -75,7 +75,7 @@ static int make(void **state)
 				 .client = {.head_bytes = 32768, .target_bytes = 8192, .fields = 100, .head_ms = 500,
 					    .body_rate = 1, .body_grace_ms = 500, .stall_ms = 500, .keep_alive_ms = 500,
 					    .requests = 100, .body = 1 << 20, .total_ms = 5000, .connections = 10,
-					    .per_address = 10, .memory = 1 << 20},
+					    .per_address = 10, .per_network = 10, .memory = 1 << 20},
 				 .processes = {.worker_memory = 1 << 24, .spool = 1 << 20},
 				 .logs = {.requests = SLICE("off"), .waf = SLICE("off")}};
 	return 0;

@@ -32,7 +32,7 @@ static void content_of_any_length_reads_back(void **state)
 			size_t n = (size_t)rand() % 40000 + 1;
 
 			n = n > lengths[k] - at ? lengths[k] - at : n;
-			assert_true(spool_put(&s, slice_make(from + at, n)));
+			assert_int_equal(spool_put(&s, slice_make(from + at, n)), REASON_NONE);
 			at += n;
 		}
 		assert_true(spool_close(&s));
@@ -63,11 +63,51 @@ static void the_quota_is_an_end(void **state)
 
 	(void)state;
 	spool_init(&s, &memory, &quota);
-	assert_true(spool_put(&s, slice_make(piece, sizeof piece)));
-	assert_true(spool_put(&s, slice_make(piece, sizeof piece)));
-	assert_false(spool_put(&s, slice_make(piece, 1)));
+	assert_int_equal(spool_put(&s, slice_make(piece, sizeof piece)), REASON_NONE);
+	assert_int_equal(spool_put(&s, slice_make(piece, sizeof piece)), REASON_NONE);
+	assert_int_equal(spool_put(&s, slice_make(piece, 1)), REASON_SPOOL_FULL);
 	spool_done(&s);
 	assert_int_equal(quota.used, 0);
+}
+
+static void one_client_fills_an_eighth_but_one_content_always_fits(void **state)
+{
+	struct budget memory = {0}, quota = {.limit = 800000};
+	static char piece[SPOOL_MEMORY + 1];
+	uint64_t share = 0, other = 0;
+	struct spool s[3];
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		spool_init(&s[i], &memory, &quota);
+		spool_own(&s[i], i < 2 ? &share : &other);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(spool_put(&s[0], slice_make(piece, sizeof piece)), REASON_NONE);
+	assert_int_equal(share, 3 * sizeof piece);
+	assert_int_equal(spool_put(&s[1], slice_make(piece, sizeof piece)), REASON_SPOOL_SHARE);
+	assert_int_equal(spool_put(&s[2], slice_make(piece, sizeof piece)), REASON_NONE);
+	spool_done(&s[0]);
+	assert_int_equal(share, 0);
+	spool_done(&s[1]);
+	spool_init(&s[1], &memory, &quota);
+	spool_own(&s[1], &share);
+	assert_int_equal(spool_put(&s[1], slice_make(piece, sizeof piece)), REASON_NONE);
+	spool_done(&s[1]);
+	spool_done(&s[2]);
+	assert_true(share == 0 && other == 0 && quota.used == 0 && memory.used == 0);
+}
+
+static void memory_that_is_used_up_is_said(void **state)
+{
+	struct budget memory = {.limit = 1000}, quota = {0};
+	static char piece[2000];
+	struct spool s;
+
+	(void)state;
+	spool_init(&s, &memory, &quota);
+	assert_int_equal(spool_put(&s, slice_make(piece, sizeof piece)), REASON_MEMORY_CONNECTION);
+	spool_done(&s);
 }
 
 static int file_of(const char *text)
@@ -87,16 +127,16 @@ static void what_is_held_can_be_replaced(void **state)
 
 	(void)state;
 	spool_init(&s, &memory, &quota);
-	assert_true(spool_put(&s, SLICE("in a coding")));
-	assert_true(spool_replace(&s, file_of("plain"), 5));
+	assert_int_equal(spool_put(&s, SLICE("in a coding")), REASON_NONE);
+	assert_int_equal(spool_replace(&s, file_of("plain"), 5), REASON_NONE);
 	assert_true(s.len == 5 && quota.used == 5 && memory.used == 0);
 	assert_int_equal(spool_read(&s, 1, got, sizeof got), 4);
 	assert_memory_equal(got, "lain", 4);
-	assert_true(spool_replace(&s, -1, 0));
+	assert_int_equal(spool_replace(&s, -1, 0), REASON_NONE);
 	assert_true(s.len == 0 && quota.used == 0);
 	assert_int_equal(spool_read(&s, 0, got, sizeof got), 0);
 	fd = file_of("more than there is room for");
-	assert_false(spool_replace(&s, fd, 101));
+	assert_int_equal(spool_replace(&s, fd, 101), REASON_SPOOL_FULL);
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
 	spool_done(&s);
 	assert_int_equal(quota.used, 0);
@@ -107,6 +147,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(content_of_any_length_reads_back),
 		cmocka_unit_test(the_quota_is_an_end),
+		cmocka_unit_test(one_client_fills_an_eighth_but_one_content_always_fits),
+		cmocka_unit_test(memory_that_is_used_up_is_said),
 		cmocka_unit_test(what_is_held_can_be_replaced),
 	};
 

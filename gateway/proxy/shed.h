@@ -1,0 +1,29 @@
+/* shed.h -- new work that is refused because the worker is late.
+ *
+ * A worker that has more to do than it can does everything too late, also what it has begun; who asked has
+ * gone by then.  So when its loop has been late for a while on end (five times what is allowed), and until it
+ * has been in time for as long, it refuses some of what is new: from `processes.lag` on new connections, all of
+ * them at twice that; from there on requests of connections that stand, all of them at four times that.  What has
+ * begun goes on.
+ *
+ * How late the loop is is known only when what waits has been done; how many handshakes wait, and what one
+ * costs, is known at once.  So new TLS connections are refused by that, too. */
+#ifndef PORTCULLIS_PROXY_SHED_H
+#define PORTCULLIS_PROXY_SHED_H
+
+#include "gateway/proxy/proxy.h"
+
+enum shed_what { SHED_CONNECTION, SHED_REQUEST };
+
+/* Pure: is this one refused?  `lag_us` is how late the loop is, `waiting_us` what handshakes in hand will take (of no
+ * concern: 0), `most_us` how late it may be; 0: nothing is refused. */
+bool shed_refuses(struct shed *s, enum shed_what what, int64_t lag_us, int64_t waiting_us, int64_t most_us, int64_t now_us);
+/* The same of a worker's own loop: a connection to a TLS listener, and a request. */
+bool shed_handshake(struct proxy *p);
+bool shed_request(struct proxy *p, enum shed_what what);
+
+/* A handshake begins; it is over and took so much of our time. */
+void shed_handshake_began(struct proxy *p);
+void shed_handshake_ended(struct proxy *p, int64_t took_us);
+
+#endif
