@@ -91,7 +91,7 @@ static void share(struct task *t)
 {
 	struct proxy *p = LIST_OF(t, struct proxy, shakes.task);
 	int64_t until = loop_clock_us() + SHARE_US;
-	bool any = first_of(&p->shakes.begun) | first_of(&p->shakes.fresh);
+	bool begun = first_of(&p->shakes.begun), fresh = first_of(&p->shakes.fresh), any = begun || fresh;
 
 	while (any && loop_clock_us() < until)
 		any = first_of(&p->shakes.begun) || first_of(&p->shakes.fresh);

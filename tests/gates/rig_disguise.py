@@ -39,18 +39,6 @@ def file(name, filename, *more):
     return "\r\n".join(('Content-Disposition: form-data; name="%s"; filename="%s"' % (name, filename),) + more)
 
 
-def record(g, answer):
-    """What was decided about it: by the id on our own page, or by the one that the origin got last."""
-    wanted = answer.get("x-request-id") or g.origin.requests[-1].get("x-request-id")
-    end = time.monotonic() + 5
-    while time.monotonic() < end:
-        for line in reversed(g.log()):
-            if line["id"] == wanted:
-                return line
-        time.sleep(0.02)
-    raise AssertionError("no record of " + wanted)
-
-
 # ---- Content codings ----
 
 def deflate_bare(data):

@@ -84,6 +84,7 @@ class Gateway:
     `descriptors`: each process may have so many."""
 
     def __init__(self, config="", policies=None, files=None, origin=None, start=True, wait=60, cert=None, descriptors=None):
+        self.origin = origin
         self.folder = Path(tempfile.mkdtemp(prefix="portcullis-gate."))
         self.folder.chmod(0o755)
         self.https, self.http = free_ports(2)
@@ -128,7 +129,8 @@ class Gateway:
 
     def start(self, wait=60):
         environment = dict(os.environ)
-        environment.setdefault("ASAN_OPTIONS", "detect_leaks=1:exitcode=99:handle_abort=1")
+        # A small quarantine: with the usual 256 MiB an inspector looks grown and is recycled every few hundred jobs.
+        environment.setdefault("ASAN_OPTIONS", "detect_leaks=1:exitcode=99:handle_abort=1:quarantine_size_mb=8")
         environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")
         self.error_file = open(self.folder / "errors.txt", "ab")
         self.process = subprocess.Popen([PROGRAM, "run", "-c", self.file], stdout=subprocess.PIPE,
@@ -207,6 +209,25 @@ class Gateway:
                 assert len(lines) >= at_least, "%d lines in the log, wanted %d" % (len(lines), at_least)
                 return [json.loads(line) for line in lines]
             time.sleep(0.02)
+
+    def lines(self):
+        """How many records there are, once those of earlier requests are in."""
+        seen, n = -1, len(self.log())
+        while n != seen:
+            time.sleep(0.25)
+            seen, n = n, len(self.log())
+        return n
+
+    def record(self, answer):
+        """What was decided about it: by the id on our own page, or by the one that the origin got last."""
+        wanted = answer.get("x-request-id") or self.origin.requests[-1].get("x-request-id")
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            for line in reversed(self.log()):
+                if line["id"] == wanted:
+                    return line
+            time.sleep(0.02)
+        raise AssertionError("no record of " + wanted)
 
     def waf_ids(self, at_least=0, within=0.0):
         end = time.monotonic() + within

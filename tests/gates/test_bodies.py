@@ -13,7 +13,6 @@ TEXT = "Content-Type: text/plain"
 @pytest.fixture(scope="module")
 def rig(shared_gateway, shared_origin):
     g = shared_gateway("client: {body: 4MiB}", origin=shared_origin)
-    g.origin = shared_origin
     return g
 
 

@@ -8,7 +8,7 @@ import zlib
 import pytest
 
 from rig_client import Closed, request
-from rig_disguise import CODINGS, FORM, JSON, MULTIPART, TEXT, XML, field, parts, post, record
+from rig_disguise import CODINGS, FORM, JSON, MULTIPART, TEXT, XML, field, parts, post
 from rig_gateway import SANITIZED, processes_under, status_of
 
 CPU_MS = 50      # of one refusal, inspection and all
@@ -21,7 +21,6 @@ POLICY = {"shop": "policy: shop\nwaf: {mode: enforce, responses: {mode: enforce,
 @pytest.fixture(scope="module")
 def rig(shared_gateway, shared_origin):
     g = shared_gateway(origin=shared_origin, policies=POLICY)
-    g.origin = shared_origin
     return g
 
 
@@ -30,7 +29,6 @@ def wide(shared_gateway, shared_origin):
     """One that inspects whatever is not too much in its structure."""
     g = shared_gateway("processes: {workers: 1, inspectors: 2}\nclient: {inspected_body: 8MiB, body: 16MiB}",
                        origin=shared_origin, policies=POLICY)
-    g.origin = shared_origin
     return g
 
 
@@ -55,7 +53,7 @@ def refused(g, message, statuses, cpu_ms=CPU_MS):
         assert answer.status in statuses
     assert g.origin.bytes_seen() == before
     if not SANITIZED:
-        waf = record(g, answer).get("waf")
+        waf = g.record(answer).get("waf")
         assert not waf or waf["ms"] <= cpu_ms, waf
 
 
@@ -120,7 +118,7 @@ def test_answers_that_are_inspected_are_asked_for_in_the_plain(rig, gibibyte):
     answer = rig.get("/coded", "shop.example.com", "Accept-Encoding: gzip, br, zstd")
     assert answer.status == 200 and answer.body == small
     assert rig.origin.requests[-1].all("accept-encoding") == ["identity"]
-    assert "uninspected" in str(record(rig, answer))
+    assert "uninspected" in str(rig.record(answer))
     if not SANITIZED:
         assert most_kib(rig) - before <= MEMORY_KIB
 

@@ -14,7 +14,6 @@ EXTENSIONS_MAX = 4096
 @pytest.fixture(scope="module")
 def rig(shared_gateway, shared_origin):
     g = shared_gateway(SITES, origin=shared_origin, policies={"shop": POLICY})
-    g.origin = shared_origin
     return g
 
 
@@ -22,7 +21,6 @@ def rig(shared_gateway, shared_origin):
 def holding(shared_gateway, shared_origin):
     """The same behind a WAF: content is held until it is whole."""
     g = shared_gateway(SITES, origin=shared_origin, policies={"shop": POLICY.replace("mode: off", "mode: detect")})
-    g.origin = shared_origin
     return g
 
 

@@ -2,7 +2,7 @@
 import pytest
 
 from rig_client import chunked, request
-from rig_disguise import FORM, JSON, MULTIPART, TEXT, field, file, parts, post, record
+from rig_disguise import FORM, JSON, MULTIPART, TEXT, field, file, parts, post
 
 POLICY = {"shop": """policy: shop
 bodies:
@@ -15,7 +15,6 @@ waf: {mode: enforce, paranoia: 1}
 @pytest.fixture(scope="module")
 def rig(shared_gateway, shared_origin):
     g = shared_gateway(origin=shared_origin, policies=POLICY)
-    g.origin = shared_origin
     return g
 
 
@@ -23,7 +22,7 @@ def passes(rig, message, body=None):
     """Answered with 200; the origin got exactly the content."""
     before = len(rig.origin.requests)
     answer = rig.ask(message)
-    assert answer.status == 200, record(rig, answer)
+    assert answer.status == 200, rig.record(answer)
     got = rig.origin.requests[before:]
     assert len(got) == 1
     if body is not None:
@@ -102,8 +101,8 @@ def test_clean_content_passes_as_it_is(rig, name):
 
 
 def test_what_nobody_reads_is_recorded_as_uninspected(rig):
-    assert "uninspected" in str(record(rig, rig.ask(post("/any", "application/octet-stream", b"\0\1\2"))))
-    assert "uninspected" not in str(record(rig, rig.ask(post("/any", TEXT, "hello"))))
+    assert "uninspected" in str(rig.record(rig.ask(post("/any", "application/octet-stream", b"\0\1\2"))))
+    assert "uninspected" not in str(rig.record(rig.ask(post("/any", TEXT, "hello"))))
 
 
 @pytest.mark.parametrize("message", [

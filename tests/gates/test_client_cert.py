@@ -75,7 +75,6 @@ def papers(tmp_path_factory):
 def rig(shared_gateway, shared_origin, papers):
     text = "processes: {workers: 2}\n" + SITES % {"one": papers.one[0], "two": papers.two[0]}
     g = shared_gateway(text, origin=shared_origin, policies={"certs": POLICY})
-    g.origin = shared_origin
     return g
 
 
@@ -204,7 +203,7 @@ def test_the_second_request_of_a_connection_is_held_to_the_same(rig, papers):
 
 
 def test_a_refusal_says_why_in_the_record(rig, papers):
-    lines = len(rig.log())
+    lines = rig.lines()
     ask(rig, "open.example.com", "need.example.com")
     ask(rig, None, "need.example.com")
     wrong, bare = rig.log(lines + 2)[-2:]
@@ -280,7 +279,7 @@ def test_policies_read_the_certificate(rig, papers, paper, target, status):
 
 
 def test_the_record_names_the_certificate(rig, papers):
-    lines = len(rig.log())
+    lines = rig.lines()
     assert ask(rig, "need.example.com", paper=papers.ann) == 200
     assert ask(rig, "wish.example.com") == 200
     proven, bare = rig.log(lines + 2)[-2:]

@@ -17,7 +17,6 @@ DATE = r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d 
 @pytest.fixture(scope="module")
 def rig(shared_gateway, shared_origin):
     g = shared_gateway(SITES.replace("policy: shop", "policy: shop, errors: pass"), origin=shared_origin, policies={"shop": POLICY})
-    g.origin = shared_origin
     return g
 
 

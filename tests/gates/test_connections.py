@@ -24,14 +24,12 @@ PRIVATE = "policy: private\nrules:\n  - {id: closed, do: block 403}\nwaf: {mode:
 @pytest.fixture(scope="module")
 def rig(shared_gateway, shared_origin):
     g = shared_gateway(SITES, origin=shared_origin, policies={"shop": POLICY})
-    g.origin = shared_origin
     return g
 
 
 @pytest.fixture(scope="module")
 def sites(shared_gateway, shared_origin):
     g = shared_gateway(TWO_SITES, origin=shared_origin, policies={"shop": POLICY, "private": PRIVATE})
-    g.origin = shared_origin
     return g
 
 

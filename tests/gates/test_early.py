@@ -14,7 +14,6 @@ DRAIN_BYTES, DRAIN_SECONDS = 65536, 2.0
 @pytest.fixture(scope="module")
 def rig(shared_gateway, shared_origin):
     g = shared_gateway(SITES + "client: {body: 1MiB}\n", origin=shared_origin, policies={"shop": POLICY})
-    g.origin = shared_origin
     g.get("/few")
     return g
 
@@ -210,7 +209,6 @@ def slow(shared_gateway, shared_origin):
     g = shared_gateway(SITES + "client: {head: 1s, body_grace: 1s, body_rate: 500B, stall: 1s, keep_alive: 1s}\n",
                        origin=shared_origin,
                        policies={"shop": POLICY})
-    g.origin = shared_origin
     return g
 
 

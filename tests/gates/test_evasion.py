@@ -6,7 +6,7 @@ import pytest
 from rig_client import chunked, request
 from rig_disguise import (CODINGS, FORM, JSON, MULTIPART, SQLI, SQLI_FORM, SQLI_JSON, SQLI_XML, TEXT, XML, XSS, XSS_FORM,
                           field, file,
-                          parts, post, record)
+                          parts, post)
 
 POLICY = {"shop": """policy: shop
 rules:
@@ -23,7 +23,6 @@ waf: {mode: enforce, paranoia: 1}
 @pytest.fixture(scope="module")
 def rig(shared_gateway, shared_origin):
     g = shared_gateway(origin=shared_origin, policies=POLICY)
-    g.origin = shared_origin
     return g
 
 
@@ -40,7 +39,7 @@ def passes(rig, message, body=None):
     """Answered with 200; the origin got exactly the content."""
     before = len(rig.origin.requests)
     answer = rig.ask(message)
-    assert answer.status == 200, record(rig, answer)
+    assert answer.status == 200, rig.record(answer)
     got = rig.origin.requests[before:]
     assert len(got) == 1
     if body is not None:
@@ -116,7 +115,7 @@ PARSED = {
 @each(PARSED)
 def test_an_attack_is_found_in_whatever_the_type_says(rig, name):
     answer = stopped(rig, post("/", *PARSED[name]))
-    assert any(r["id"] // 1000 == 942 for r in record(rig, answer)["waf"]["rules"])
+    assert any(r["id"] // 1000 == 942 for r in rig.record(answer)["waf"]["rules"])
 
 
 ELSEWHERE = {
@@ -136,7 +135,7 @@ ELSEWHERE = {
 @each(ELSEWHERE)
 def test_an_attack_is_found_though_the_type_hides_what_it_is(rig, name):
     answer = stopped(rig, post("/any", *ELSEWHERE[name]))
-    assert any(r["id"] // 1000 == 942 for r in record(rig, answer)["waf"]["rules"])
+    assert any(r["id"] // 1000 == 942 for r in rig.record(answer)["waf"]["rules"])
 
 
 # ---- F3: multipart ----

@@ -13,7 +13,6 @@ TEXT = b"Content-Type: text/plain"
 @pytest.fixture(scope="module")
 def rig(shared_gateway, shared_origin):
     g = shared_gateway(SITES, origin=shared_origin, policies={"shop": POLICY})
-    g.origin = shared_origin
     return g
 
 

@@ -49,7 +49,6 @@ waf: {mode: detect, paranoia: 2}
 """, "wide": """policy: wide
 waf: {mode: enforce}
 """})
-    g.origin = shared_origin
     return g
 
 

@@ -14,7 +14,6 @@ client: {handshake: 1s, head: 1s, body_rate: 500B, body_grace: 1s, stall: 1s, ke
 @pytest.fixture(scope="module")
 def rig(shared_gateway, shared_origin):
     g = shared_gateway(CONFIG, origin=shared_origin, policies={"shop": "policy: shop\nwaf: {mode: off}\n"})
-    g.origin = shared_origin
     return g
 
 

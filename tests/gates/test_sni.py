@@ -23,7 +23,6 @@ def rig(shared_gateway, shared_origin, tmp_path_factory):
     g = shared_gateway("processes: {workers: 1}\ncertificates:\n" +
                        "".join("  - {certificate: '%s', key: '%s'}\n" % pair for pair in (first, a, b)) + SITES,
                        origin=shared_origin, policies={"a": "policy: a\nrules: [{id: no, when: 'path under \"/no\"', do: block 451}]\nwaf: {mode: off}\n"})
-    g.origin = shared_origin
     g.shown = {ssl.PEM_cert_to_DER_cert(pair[0].read_text()): pair[0].stem for pair in (first, a, b)}
     return g
 

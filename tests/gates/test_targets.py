@@ -10,7 +10,6 @@ ROOT = b" HTTP/1.1\r\n" + HOST + b"\r\n"
 @pytest.fixture(scope="module")
 def rig(shared_gateway, shared_origin):
     g = shared_gateway(SITES, origin=shared_origin, policies={"shop": POLICY})
-    g.origin = shared_origin
     return g
 
 

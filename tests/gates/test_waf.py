@@ -43,7 +43,6 @@ def inspectors(g):
 @pytest.fixture(scope="module")
 def rig(shared_gateway, shared_origin):
     g = shared_gateway(origin=shared_origin, policies=policy())
-    g.origin = shared_origin
     return g
 
 

@@ -2,7 +2,6 @@
 import pytest
 
 from rig_client import request
-from rig_disguise import record
 from rig_gateway import check
 from rig_origin import page
 
@@ -25,7 +24,6 @@ waf:
 @pytest.fixture(scope="module")
 def rig(shared_gateway, shared_origin):
     g = shared_gateway(origin=shared_origin, policies={"shop": POLICY})
-    g.origin = shared_origin
     for path in ("/reports/1", "/watched/1", "/elsewhere", "/open/1"):
         shared_origin.answers[path] = [page(LEAK, "200 OK", "Content-Type: text/html", "X-Inside: secret")]
     return g
@@ -34,7 +32,7 @@ def rig(shared_gateway, shared_origin):
 def test_answers_are_judged_where_an_entry_says_so(rig):
     refused = rig.get("/reports/1")
     assert refused.status == 403 and b"MySQL" not in refused.body and refused.get("x-inside") is None
-    line = record(rig, refused)
+    line = rig.record(refused)
     assert line["reason"] == "waf-answer" and "'reports'" in str(line)
     assert rig.origin.requests[-1].all("accept-encoding") == ["identity"]
     assert rig.get("/reports/2").status == 200
@@ -43,14 +41,14 @@ def test_answers_are_judged_where_an_entry_says_so(rig):
 def test_answers_are_watched_where_an_entry_says_so(rig):
     answer = rig.get("/watched/1")
     assert answer.body == LEAK
-    assert any(r["id"] // 1000 == 951 for r in record(rig, answer)["waf"]["rules"])
+    assert any(r["id"] // 1000 == 951 for r in rig.record(answer)["waf"]["rules"])
 
 
 def test_answers_of_other_paths_are_left_alone(rig):
     answer = rig.get("/elsewhere", "shop.example.com", "Accept-Encoding: gzip")
     assert answer.status == 200 and answer.body == LEAK
     assert rig.origin.requests[-1].all("accept-encoding") == ["gzip"]
-    assert not record(rig, answer).get("waf", {}).get("rules")
+    assert not rig.record(answer).get("waf", {}).get("rules")
 
 
 @pytest.mark.parametrize("path, statuses", [("/", (403, 200)), ("/strict/x", (403, 403)), ("/trial/x", (200, 200)),
@@ -61,8 +59,8 @@ def test_requests_are_judged_by_the_entry_of_their_path(rig, path, statuses):
 
 
 def test_what_is_not_enforced_is_recorded_or_not_looked_at(rig):
-    assert 941100 in [r["id"] for r in record(rig, rig.get("/trial/x" + ATTACK))["waf"]["rules"]]
-    assert not record(rig, rig.get("/open/x" + ATTACK)).get("waf", {}).get("rules")
+    assert 941100 in [r["id"] for r in rig.record(rig.get("/trial/x" + ATTACK))["waf"]["rules"]]
+    assert not rig.record(rig.get("/open/x" + ATTACK)).get("waf", {}).get("rules")
     assert rig.ask(request("/open/x", "shop.example.com", "Content-Type: application/x-unknown", method="POST",
                            body=b"x")).status == 200
     assert rig.ask(request("/strict/x", "shop.example.com", "Content-Type: application/x-unknown", method="POST",
