@@ -66,6 +66,9 @@ void bill_open(struct bill *b, const struct spending *s, const struct addr *clie
 	*b = (struct bill){0};
 	if (!counts(s))
 		return;
+	/* Never more than all there is: beyond twice that a counter takes nothing, yet would give it back. */
+	if (expected_us > s->cpu_ms * 1000)
+		expected_us = s->cpu_ms * 1000;
 	*b = (struct bill){.from = *s, .address = name_of(s, client, 64), .laid_aside_us = expected_us};
 	if (!addr_is_v4(client))
 		b->network = name_of(s, client, 48);

@@ -105,6 +105,20 @@ static void what_is_on_its_way_is_counted_too(void **state)
 	assert_int_equal(wait_s("192.0.2.1", NOW_US), 0);
 }
 
+static void what_was_expected_to_cost_more_than_there_is_is_not_free(void **state)
+{
+	struct addr a = address("192.0.2.1");
+	struct bill b;
+
+	(void)state;
+	for (unsigned i = 0; i < 9; i++) {
+		assert_int_equal(wait_s("192.0.2.1", NOW_US), 0);
+		bill_open(&b, &spending, &a, 60000000, NOW_US);
+		bill_settle(&b, 120000, NOW_US);
+	}
+	assert_true(wait_s("192.0.2.1", NOW_US) > 0);
+}
+
 static void a_64_is_one_client_and_a_48_has_eight_times_as_much(void **state)
 {
 	char text[40];
@@ -151,6 +165,7 @@ int main(void)
 		TEST(it_comes_back_evenly),
 		TEST(debts_have_an_end),
 		TEST(what_is_on_its_way_is_counted_too),
+		TEST(what_was_expected_to_cost_more_than_there_is_is_not_free),
 		TEST(a_64_is_one_client_and_a_48_has_eight_times_as_much),
 		TEST(a_mapped_address_is_no_second_purse),
 		TEST(zero_is_no_bound),
