@@ -79,6 +79,10 @@ def status_of(pid, key):
     raise KeyError(key)
 
 
+def descriptors_of(pid):
+    return len(os.listdir("/proc/%d/fd" % pid))
+
+
 class Gateway:
     """`config` holds the sections of portcullis.yaml that the test is about; the others are filled in.
     `descriptors`: each process may have so many."""
