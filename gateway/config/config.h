@@ -12,10 +12,14 @@
 
 enum config_serve { CONFIG_HTTPS, CONFIG_HTTP, CONFIG_REDIRECT };
 
+/* `auto` is on for https and off without TLS. */
+enum config_http2 { CONFIG_HTTP2_AUTO, CONFIG_HTTP2_ON, CONFIG_HTTP2_OFF };
+
 struct config_listener {
 	struct setting_head head;
 	struct slice address_text; /* '127.0.0.1:8443', '*:443', '[::1]:80' */
 	int serve;                 /* enum config_serve */
+	int http2;                 /* enum config_http2 */
 	struct addr address;       /* all zero: any, IPv6 and IPv4 */
 	uint16_t port;
 };
@@ -88,6 +92,7 @@ struct config_client {
 	int64_t stall_ms;        /* 15s a client may leave an answer unread */
 	int64_t keep_alive_ms;   /* 60s */
 	int64_t requests;        /* 1000 on one connection */
+	int64_t streams;         /* 100 at a time on one HTTP/2 connection */
 	int64_t body;            /* 1GiB: content that is not inspected */
 	int64_t inspected_body;  /* 1MiB: content that is */
 	int64_t total_ms;        /* 1h: one request in all */
@@ -189,6 +194,7 @@ struct config *config_read(const char *path, struct arena *a, struct arena *secr
 			   int databases[CONFIG_DATABASES], struct fail *f);
 /* The site that serves `host` (lower case): exact before the longest wildcard before '*'.  NULL: none. */
 const struct config_site *config_site_of(const struct config *c, struct slice host);
+bool config_offers_h2(const struct config_listener *l);
 void config_schema(FILE *out);
 void config_reference(FILE *out);
 

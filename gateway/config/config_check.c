@@ -147,3 +147,8 @@ const struct config_site *config_site_of(const struct config *c, struct slice ho
 			site = find(c, slice_after(host, i));
 	return site ? site : find(c, SLICE("*"));
 }
+
+bool config_offers_h2(const struct config_listener *l)
+{
+	return l->http2 == CONFIG_HTTP2_ON || (l->http2 == CONFIG_HTTP2_AUTO && l->serve == CONFIG_HTTPS);
+}

@@ -27,6 +27,7 @@ enum {
 #define GIB ((int64_t)1 << 30)
 
 static const char *const serve_words[] = {"https", "http", "redirect", NULL};
+static const char *const http2_words[] = {"auto", "on", "off", NULL};
 static const char *const missing_words[] = {"refuse", "degrade", NULL};
 static const char *const level_words[] = {"debug", "info", "warn", "error", NULL};
 
@@ -36,6 +37,8 @@ static const struct setting listener_table[] = {
 	 .required = true, .pattern = "^.+:[0-9]{1,5}$"},
 	{WORD("serve", config_listener, serve, "https", serve_words,
 	      "`redirect` answers every request with a redirect to https.")},
+	{WORD("http2", config_listener, http2, "auto", http2_words,
+	      "HTTP/2. `auto` is `on` for https and `off` else; `on` without TLS takes it from who begins with it (prior knowledge).")},
 	{LATER("proxy_protocol")},
 	{LATER("tls")},
 	{LATER("http3")},
@@ -139,6 +142,7 @@ static const struct setting client_table[] = {
 	{TIME("stall", config_client, stall_ms, "15s", 100, HOUR, "Time an answer may stay unread.")},
 	{TIME("keep_alive", config_client, keep_alive_ms, "60s", 100, HOUR, "Time between two requests of a connection.")},
 	{INT("requests", config_client, requests, "1000", 1, 1000000000, "Requests on one connection.")},
+	{INT("streams", config_client, streams, "100", 1, 1000, "Requests at a time on one HTTP/2 connection.")},
 	{SIZE("body", config_client, body, "1GiB", 0, 1024 * GIB, "A body that is not inspected; 413 beyond.")},
 	{SIZE("inspected_body", config_client, inspected_body, "1MiB", KIB, GIB,
 	      "A body that is inspected, unless the policy says otherwise; 413 beyond.")},

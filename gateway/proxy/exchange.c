@@ -33,6 +33,7 @@ static void bury(struct task *t)
 static void close_record(struct exchange *x)
 {
 	timer_stop(&x->total);
+	exchange_group_leave(x);
 	record_waf_lines(x, 0);
 	record_count(x);
 	record_write(x);
@@ -115,6 +116,8 @@ struct exchange *exchange_new(struct proxy *p, struct budget *b, const struct ex
 	x->generation = generation_hold(p->current);
 	x->front = front;
 	x->stream = stream;
+	x->version = (uint8_t)front->version;
+	list_init(&x->member);
 	arena_init(&x->arena, &x->budget, ARENA_BLOCK);
 	spool_init(&x->spool, &x->budget, &p->spool);
 	answer_init(x);

@@ -16,6 +16,7 @@ struct exchange;
 struct upstream;
 
 struct exchange_front {
+	unsigned version; /* of HTTP: 1 or 2 */
 	/* A head: informational (status below 200), or the final one.  `body` and `length` frame it. */
 	void (*head)(struct exchange *x, unsigned status, const struct fields *fields, const struct fields *extra,
 		     enum http_body body, uint64_t length);
@@ -28,6 +29,13 @@ struct exchange_front {
 	void (*want)(struct exchange *x);
 	/* Tell the client to send its content. */
 	void (*go_ahead)(struct exchange *x);
+};
+
+/* The exchanges of one connection until their records are written: what a client has left may be at work
+ * still. */
+struct exchange_group {
+	struct list members;
+	unsigned n;
 };
 
 enum answer_phase {
@@ -65,6 +73,10 @@ struct exchange {
 	struct generation *generation; /* that it began with; held */
 	const struct exchange_front *front;
 	void *stream;              /* the front's own */
+	uint8_t version;           /* of HTTP, with the client */
+	uint32_t stream_id;        /* of HTTP/2; 0: none */
+	struct exchange_group *group; /* NULL: none */
+	struct list member;
 	struct budget budget;      /* of this exchange; its parent is the connection's */
 	struct arena arena;
 	struct request req;
@@ -114,6 +126,10 @@ struct exchange {
 
 /* A new exchange with an empty request; NULL when memory is used up. */
 struct exchange *exchange_new(struct proxy *p, struct budget *b, const struct exchange_front *front, void *stream);
+void exchange_group_init(struct exchange_group *g);
+void exchange_group_join(struct exchange_group *g, struct exchange *x);
+/* Whoever is in it goes on without. */
+void exchange_group_done(struct exchange_group *g);
 /* x->req is filled; peer and TLS facts too.  `redirect`: a listener that only redirects to https. */
 void exchange_start(struct exchange *x, bool redirect);
 /* The request could not be parsed: answer `status`. */

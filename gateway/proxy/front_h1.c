@@ -7,6 +7,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/base/metric.h"
+#include "gateway/proxy/front_h2.h"
 #include "gateway/proxy/front_parts.h"
 #include "gateway/proxy/generation.h"
 #include "gateway/proxy/guard.h"
@@ -26,7 +27,7 @@ struct front *front_of(struct list *link)
 
 bool front_is_idle(const struct front *f)
 {
-	return f->phase == FRONT_IDLE || f->phase == FRONT_HEAD;
+	return f->phase == FRONT_IDLE || f->phase == FRONT_HEAD || (f->phase == FRONT_H2 && h2_is_idle(f));
 }
 
 /* ---- The end of a connection ---- */
@@ -57,6 +58,7 @@ void front_shut(struct front *f, bool cut)
 		sock_close(&f->sock);
 	if (x)
 		exchange_abort(x, REASON_CLIENT_LEFT, "the client went away");
+	h2_close(f);
 	buf_done(&f->in);
 	buf_done(&f->out);
 	list_remove(&f->link);
@@ -73,8 +75,7 @@ void front_cut(struct front *f)
 	front_shut(f, true);
 }
 
-/* Close so that the client can still read what was sent: end our side, read the rest away. */
-static void linger(struct front *f)
+void front_linger(struct front *f)
 {
 	if (f->body_over && !f->sock.readable && !buf_len(&f->in)) {
 		front_shut(f, false);
@@ -155,6 +156,9 @@ static void late(struct timer *t)
 	case FRONT_HEAD:
 		front_refuse_head(f, REASON_SLOW_HEAD, 0, "the header section took too long");
 		break;
+	case FRONT_H2:
+		h2_late(f);
+		break;
 	case FRONT_BUSY:
 	case FRONT_FLUSHING:
 		tick(f);
@@ -187,7 +191,7 @@ void front_next_request(struct front *f)
 static void after_answer(struct front *f)
 {
 	if (!f->keep) {
-		linger(f);
+		front_linger(f);
 	} else if (f->body_over) {
 		front_next_request(f);
 	} else {
@@ -260,6 +264,14 @@ static void answer_plain_http(struct front *f)
 	front_shut(f, false);
 }
 
+static bool speak_h2(struct front *f)
+{
+	if (h2_open(f))
+		return true;
+	front_shut(f, true);
+	return false;
+}
+
 static bool handshake(struct front *f)
 {
 	switch (tls_handshake(f->sock.tls)) {
@@ -269,7 +281,7 @@ static bool handshake(struct front *f)
 		f->phase = FRONT_IDLE;
 		f->sock.readable = true;
 		timer_start(f->proxy->loop, &f->timer, f->proxy->config->client.head_ms);
-		return true;
+		return !slice_is(tls_alpn(f->sock.tls), "h2") || speak_h2(f);
 	case TLS_AGAIN:
 		return false;
 	default:
@@ -288,6 +300,9 @@ static bool step(struct front *f)
 	case FRONT_IDLE:
 	case FRONT_HEAD:
 		return front_parse_head(f) || fill(f, READ_HEAD);
+	case FRONT_H2:
+		h2_go(f);
+		return false;
 	case FRONT_BUSY:
 		if (f->body_over)
 			return false;
@@ -316,6 +331,10 @@ static void go(struct front *f)
 {
 	unsigned steps = 0;
 
+	if (f->phase == FRONT_H2) {
+		h2_go(f);
+		return;
+	}
 	quarantine_mark(f->proxy, f->print);
 	if (f->phase != FRONT_HANDSHAKING && f->phase != FRONT_CLOSED && f->sock.writable)
 		front_flush(f);
@@ -359,7 +378,9 @@ static void ready(struct watch *w, unsigned what)
 void front_drain(struct front *f)
 {
 	f->keep = false;
-	if (front_is_idle(f) && !buf_len(&f->in))
+	if (f->phase == FRONT_H2)
+		h2_drain(f);
+	else if (front_is_idle(f) && !buf_len(&f->in))
 		front_shut(f, false);
 }
 
@@ -371,6 +392,7 @@ bool front_open(struct proxy *p, const struct proxy_listener *listener, int fd, 
 		return false;
 	f->proxy = p;
 	f->serve = listener->serve;
+	f->http2 = listener->http2;
 	f->peer = *peer;
 	f->peer_port = port;
 	f->came_us = loop_us(p->loop);
@@ -394,6 +416,8 @@ bool front_open(struct proxy *p, const struct proxy_listener *listener, int fd, 
 			mem_give(&p->memory, f, sizeof *f);
 			return false;
 		}
+		if (f->http2)
+			tls_offer_h2(f->sock.tls);
 	}
 	f->cell = guard_came(p, peer);
 	p->fronts_n++;

@@ -13,6 +13,7 @@ enum front_phase {
 	FRONT_HANDSHAKING,
 	FRONT_IDLE,      /* between requests */
 	FRONT_HEAD,      /* part of a head is here */
+	FRONT_H2,        /* HTTP/2: front_h2.c */
 	FRONT_BUSY,      /* an exchange is in progress */
 	FRONT_FLUSHING,  /* the answer is complete, not all of it is sent */
 	FRONT_DRAINING,  /* the rest of the content is read away before the next request */
@@ -30,11 +31,14 @@ struct front {
 	struct task go, bury;
 	struct buf in, out;
 	struct exchange *x;
+	struct h2 *h2; /* NULL: HTTP/1.1 */
 	struct addr peer;
 	uint16_t peer_port;
 	uint16_t cell; /* of the address guard */
 	uint8_t phase; /* enum front_phase */
 	bool keep, broken;
+	bool http2;    /* its listener offers HTTP/2 */
+	bool ticking;  /* of HTTP/2: the timer is the clock of what is in progress, not of idleness */
 	bool out_chunked, body_over, skipped_line;
 	int64_t came_us;
 	bool spoken; /* the client has sent its first byte */
@@ -58,11 +62,17 @@ struct front {
 /* Close it now; an exchange in progress is aborted.  `cut`: so that the client sees that. */
 void front_shut(struct front *f, bool cut);
 void front_next_request(struct front *f);
+/* Close so that the client can still read what was sent: end our side, read the rest away. */
+void front_linger(struct front *f);
 /* How often the clocks of a busy connection are looked at. */
 int64_t front_tick_ms(const struct front *f);
 
 /* ---- front_request.c: what the client sends ---- */
 
+/* Who asks, as far as the connection says. */
+void front_introduce(const struct front *f, struct exchange *x);
+/* Why a head is refused with that status. */
+enum reason front_reason_of(unsigned status);
 /* Look for a head in `in`.  True when something was done and it is worth looking again. */
 bool front_parse_head(struct front *f);
 /* Answer what cannot be a request; the connection ends with it. */

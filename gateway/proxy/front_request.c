@@ -4,6 +4,21 @@
 
 /* ---- Heads ---- */
 
+void front_introduce(const struct front *f, struct exchange *x)
+{
+	x->peer = f->peer;
+	x->facts.client = f->peer;
+	x->facts.client_port = f->peer_port;
+	x->req.minor = 1;
+	if (!f->sock.tls)
+		return;
+	x->facts.secure = true;
+	x->facts.tls_version = slice_of(tls_version(f->sock.tls));
+	x->facts.tls_sni = tls_sni(f->sock.tls);
+	x->facts.policy_facts.tls_version = tls_version_number(f->sock.tls);
+	x->facts.policy_facts.tls_sni = x->facts.tls_sni;
+}
+
 static struct exchange *begin(struct front *f)
 {
 	struct exchange *x = exchange_new(f->proxy, &f->budget, &front_operations, f);
@@ -21,17 +36,7 @@ static struct exchange *begin(struct front *f)
 	f->body_waited_ms = f->stalled_ms = 0;
 	f->ticked_ms = loop_ms(f->proxy->loop);
 	timer_start(f->proxy->loop, &f->timer, front_tick_ms(f));
-	x->peer = f->peer;
-	x->facts.client = f->peer;
-	x->facts.client_port = f->peer_port;
-	x->req.minor = 1;
-	if (f->sock.tls) {
-		x->facts.secure = true;
-		x->facts.tls_version = slice_of(tls_version(f->sock.tls));
-		x->facts.tls_sni = tls_sni(f->sock.tls);
-		x->facts.policy_facts.tls_version = tls_version_number(f->sock.tls);
-		x->facts.policy_facts.tls_sni = x->facts.tls_sni;
-	}
+	front_introduce(f, x);
 	return x;
 }
 
@@ -47,7 +52,7 @@ void front_refuse_head(struct front *f, enum reason reason, unsigned status, con
 	exchange_refuse(x, reason, status, why);
 }
 
-static enum reason reason_of(unsigned status)
+enum reason front_reason_of(unsigned status)
 {
 	switch (status) {
 	case 405:
@@ -89,7 +94,7 @@ static void start_request(struct front *f, struct slice head)
 	if (status) {
 		f->body = HTTP_BODY_CLOSE;
 		f->body_over = false;
-		exchange_refuse(x, reason_of(status), status, why);
+		exchange_refuse(x, front_reason_of(status), status, why);
 		return;
 	}
 	f->body = x->req.body;

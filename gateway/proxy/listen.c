@@ -167,7 +167,8 @@ void proxy_adopt(struct proxy *p, unsigned slot, const int *fds, unsigned n)
 		if (more)
 			more[p->adopted_n + i] = (struct proxy_listener){.proxy = p, .fd = fds[i], .slot = slot,
 									 .serve = p->current->listeners[i].serve,
-									 .port = p->current->listeners[i].port};
+									 .port = p->current->listeners[i].port,
+									 .http2 = p->current->listeners[i].http2};
 		else
 			close(fds[i]);
 	if (more) {

@@ -47,6 +47,7 @@ struct proxy_listener {
 	struct proxy *proxy;
 	int serve;              /* enum config_serve */
 	uint16_t port;
+	bool http2;             /* it offers HTTP/2 */
 	int fd;                 /* -1: closed */
 	unsigned slot;          /* of an adopted one: whose it is */
 };
