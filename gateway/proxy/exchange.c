@@ -33,7 +33,7 @@ static void bury(struct task *t)
 static void close_record(struct exchange *x)
 {
 	timer_stop(&x->total);
-	exchange_group_leave(x);
+	work_end(&x->work);
 	record_waf_lines(x, 0);
 	record_count(x);
 	record_write(x);
@@ -117,7 +117,7 @@ struct exchange *exchange_new(struct proxy *p, struct budget *b, const struct ex
 	x->front = front;
 	x->stream = stream;
 	x->version = (uint8_t)front->version;
-	list_init(&x->member);
+	work_init(&x->work);
 	arena_init(&x->arena, &x->budget, ARENA_BLOCK);
 	spool_init(&x->spool, &x->budget, &p->spool);
 	answer_init(x);
@@ -439,5 +439,10 @@ void exchange_abort(struct exchange *x, enum reason why, const char *detail)
 		x->why = detail;
 	if (!x->status)
 		x->status = (uint16_t)reason_status(why);
+	/* An origin is at work until it has noticed. */
+	if (x->upstream && x->work.group) {
+		upstream_leave(x->upstream, x->work.group);
+		x->upstream = NULL;
+	}
 	let_go(x);
 }

@@ -11,6 +11,7 @@
 
 #include "gateway/proxy/generation.h"
 #include "gateway/proxy/spool.h"
+#include "gateway/proxy/work.h"
 
 struct exchange;
 struct upstream;
@@ -29,13 +30,6 @@ struct exchange_front {
 	void (*want)(struct exchange *x);
 	/* Tell the client to send its content. */
 	void (*go_ahead)(struct exchange *x);
-};
-
-/* The exchanges of one connection until their records are written: what a client has left may be at work
- * still. */
-struct exchange_group {
-	struct list members;
-	unsigned n;
 };
 
 enum answer_phase {
@@ -75,8 +69,7 @@ struct exchange {
 	void *stream;              /* the front's own */
 	uint8_t version;           /* of HTTP, with the client */
 	uint32_t stream_id;        /* of HTTP/2; 0: none */
-	struct exchange_group *group; /* NULL: none */
-	struct list member;
+	struct work work;          /* until its record is written */
 	struct budget budget;      /* of this exchange; its parent is the connection's */
 	struct arena arena;
 	struct request req;
@@ -126,10 +119,6 @@ struct exchange {
 
 /* A new exchange with an empty request; NULL when memory is used up. */
 struct exchange *exchange_new(struct proxy *p, struct budget *b, const struct exchange_front *front, void *stream);
-void exchange_group_init(struct exchange_group *g);
-void exchange_group_join(struct exchange_group *g, struct exchange *x);
-/* Whoever is in it goes on without. */
-void exchange_group_done(struct exchange_group *g);
 /* x->req is filled; peer and TLS facts too.  `redirect`: a listener that only redirects to https. */
 void exchange_start(struct exchange *x, bool redirect);
 /* The request could not be parsed: answer `status`. */

@@ -11,11 +11,6 @@ void exchange_finish(struct exchange *x, bool whole);
 /* Answer for the origin: an error page or a redirect.  What came from an origin is dropped. */
 void exchange_answer(struct exchange *x, const struct verdict *v);
 
-/* ---- exchange_group.c ---- */
-
-/* Its record is written.  Also of none. */
-void exchange_group_leave(struct exchange *x);
-
 /* ---- exchange_answer.c ---- */
 
 /* A gate of the answer has been walked. */

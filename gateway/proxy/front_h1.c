@@ -75,7 +75,7 @@ void front_cut(struct front *f)
 	front_shut(f, true);
 }
 
-void front_linger(struct front *f)
+void front_linger(struct front *f, uint32_t most)
 {
 	if (f->body_over && !f->sock.readable && !buf_len(&f->in)) {
 		front_shut(f, false);
@@ -86,6 +86,7 @@ void front_linger(struct front *f)
 	shutdown(f->sock.watch.fd, SHUT_WR);
 	f->phase = FRONT_LINGERING;
 	f->drained = 0;
+	f->drain_most = most;
 	buf_done(&f->in);
 	timer_start(f->proxy->loop, &f->timer, DRAIN_MS);
 	task_start(f->proxy->loop, &f->go);
@@ -191,7 +192,7 @@ void front_next_request(struct front *f)
 static void after_answer(struct front *f)
 {
 	if (!f->keep) {
-		front_linger(f);
+		front_linger(f, FRONT_DRAIN_BYTES);
 	} else if (f->body_over) {
 		front_next_request(f);
 	} else {
@@ -236,10 +237,16 @@ static bool fill(struct front *f, uint32_t room)
 
 static void drain(struct front *f)
 {
-	char trash[4096];
+	char trash[16384];
 
-	while (f->sock.readable && f->drained < FRONT_DRAIN_BYTES) {
-		ssize_t n = sock_read(&f->sock, trash, sizeof trash);
+	for (unsigned steps = 0; f->sock.readable && f->drained < f->drain_most; steps++) {
+		ssize_t n;
+
+		if (steps == TURN_STEPS) {
+			task_start(f->proxy->loop, &f->go);
+			return;
+		}
+		n = sock_read(&f->sock, trash, sizeof trash);
 
 		if (n == SOCK_AGAIN)
 			return;
@@ -249,7 +256,7 @@ static void drain(struct front *f)
 		}
 		f->drained += (uint32_t)n;
 	}
-	if (f->drained >= FRONT_DRAIN_BYTES)
+	if (f->drained >= f->drain_most)
 		front_shut(f, false);
 }
 

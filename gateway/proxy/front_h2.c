@@ -15,6 +15,7 @@ _Static_assert(METRIC_H2_STALL - METRIC_H2_RESETS == H2_COST_STALL - H2_COST_RES
 enum {
 	PREFACE = 24,
 	READ_ROOM = 16384,
+	LINGER_BYTES = 4 << 20, /* of a client that sends on, read away so that it reads why it is over */
 	TURN_BYTES = 256 << 10, /* of one client, in and out, before others have their turn */
 	GOODBYE_MS = 1000,      /* for what a client has sent before it knew that the connection ends */
 	REQUESTS_BEYOND = 100,  /* ... and so many of them at most */
@@ -90,7 +91,7 @@ void h2_close(struct front *f)
 		return;
 	LIST_EACH_SAFE(link, &h->streams)
 		h2_stream_close(LIST_OF(link, struct h2_stream, link), h->cost ? REASON_H2_BOUND : REASON_CLIENT_LEFT, detail);
-	exchange_group_done(&h->group);
+	work_group_done(&h->work);
 	h2_list_done(&h->list);
 	nghttp2_session_del(h->session);
 	f->h2 = NULL;
@@ -352,7 +353,7 @@ void h2_go(struct front *f)
 	}
 	if (is_done(h)) {
 		h2_close(f);
-		front_linger(f);
+		front_linger(f, LINGER_BYTES);
 		return;
 	}
 	if (in >= TURN_BYTES || out >= TURN_BYTES || !list_empty(&h->wanting))
@@ -409,7 +410,9 @@ static void tick(struct h2 *h)
 	timer_start(f->proxy->loop, &f->timer, front_tick_ms(f));
 	if (is_slow_reading(h, now)) {
 		h2_calm(h, H2_COST_STALL);
-		front_shut(f, true);
+		/* Where the socket is full, not even that can be said. */
+		if (!f->sock.writable)
+			front_shut(f, true);
 		return;
 	}
 	LIST_EACH(link, &h->streams)
@@ -460,7 +463,7 @@ bool h2_open(struct front *f)
 	h->idle_ms = loop_ms(f->proxy->loop);
 	list_init(&h->streams);
 	list_init(&h->wanting);
-	exchange_group_init(&h->group);
+	work_group_init(&h->work);
 	h2_list_init(&h->list, &f->budget);
 	if (!h2_session_open(h)) {
 		nghttp2_session_del(h->session);

@@ -42,7 +42,7 @@ struct front {
 	bool out_chunked, body_over, skipped_line;
 	int64_t came_us;
 	bool spoken; /* the client has sent its first byte */
-	uint32_t requests, drained;
+	uint32_t requests, drained, drain_most;
 	uint64_t print; /* of the request in progress: quarantine.h */
 	struct h1_scan scan;
 
@@ -62,8 +62,9 @@ struct front {
 /* Close it now; an exchange in progress is aborted.  `cut`: so that the client sees that. */
 void front_shut(struct front *f, bool cut);
 void front_next_request(struct front *f);
-/* Close so that the client can still read what was sent: end our side, read the rest away. */
-void front_linger(struct front *f);
+/* Close so that the client can still read what was sent: end our side, read the rest away,
+ * `most` bytes of it. */
+void front_linger(struct front *f, uint32_t most);
 /* How often the clocks of a busy connection are looked at. */
 int64_t front_tick_ms(const struct front *f);
 

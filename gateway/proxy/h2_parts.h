@@ -56,7 +56,7 @@ struct h2 {
 	nghttp2_mem mem;
 	struct list streams, wanting;
 	unsigned streams_n;
-	struct exchange_group group;
+	struct work_group work; /* streams, and what is left of those that are gone */
 	struct h2_list list; /* the header list in progress */
 	struct h2_budget budget;
 	struct h2_fates fates;

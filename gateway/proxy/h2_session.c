@@ -30,7 +30,7 @@ static struct h2_stream *stream_of(nghttp2_session *session, int32_t id)
 static bool has_room(const struct h2 *h)
 {
 	return h->streams_n < h->front->proxy->config->client.streams &&
-	       h->group.n < h->front->proxy->config->client.streams;
+	       h->work.n < h->front->proxy->config->client.streams;
 }
 
 static int open_stream(struct h2 *h, int32_t id)

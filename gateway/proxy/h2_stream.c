@@ -67,7 +67,7 @@ static struct exchange *make_exchange(struct h2_stream *s)
 	if (!x)
 		return NULL;
 	front_introduce(f, x);
-	exchange_group_join(&s->h2->group, x);
+	work_begin(&x->work, &s->h2->work);
 	x->stream_id = (uint32_t)s->id;
 	s->x = x;
 	return x;

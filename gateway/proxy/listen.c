@@ -206,6 +206,7 @@ struct proxy *proxy_new(const struct proxy_plan *plan)
 	p->loop = plan->loop;
 	list_init(&p->fronts);
 	list_init(&p->ack_waiters);
+	list_init(&p->left);
 	timer_init(&p->accept_again, accept_again);
 	return p;
 }
@@ -243,6 +244,7 @@ void proxy_free(struct proxy *p)
 		proxy_return(p, p->adopted[0].slot);
 	if (p->current)
 		generation_retire(p->current);
+	upstream_close_left(p);
 	/* What was closed is freed by the loop's tasks. */
 	loop_turn(p->loop, 0);
 	if (p->current)

@@ -81,6 +81,7 @@ struct proxy {
 	void (*drained)(struct proxy *p);
 	uint8_t random[4096];
 	unsigned random_left;
+	struct list left;           /* origins' connections whose clients have left (upstream_leave) */
 	struct list ack_waiters;    /* exchanges whose log lines are on their way */
 };
 

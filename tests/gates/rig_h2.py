@@ -73,6 +73,9 @@ class Answer:
     reset: int = None  # error code of a RST_STREAM
     frames: list = field(default_factory=list)  # lengths of the DATA frames
 
+    def __repr__(self):
+        return "<%s, %d bytes, ended %s, reset %s>" % (self.status, len(self.body), self.ended, self.reset)
+
     def get(self, name, otherwise=None):
         return next((v for n, v in self.fields if n == name), otherwise)
 
@@ -127,6 +130,7 @@ class H2:
 
     def send(self, *pieces):
         """False: the gateway has closed already."""
+        self.socket.settimeout(self.timeout)
         try:
             self.socket.sendall(b"".join(pieces))
             return True
