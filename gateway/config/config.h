@@ -98,7 +98,7 @@ struct config_client {
 	int64_t total_ms;        /* 1h: one request in all */
 	int64_t connections;     /* 50000 of one node */
 	int64_t per_address;     /* 256 per IPv4 or IPv6 /64 */
-	int64_t memory;          /* 1MiB: of one connection, buffers and bookkeeping */
+	int64_t memory;          /* 2MiB: of one connection, buffers and bookkeeping */
 };
 
 struct config_waf {

@@ -149,7 +149,7 @@ static const struct setting client_table[] = {
 	{TIME("total", config_client, total_ms, "1h", SECOND, 7 * DAY, "One request in all.")},
 	{INT("connections", config_client, connections, "50000", 1, 10000000, "Connections of this node.")},
 	{INT("per_address", config_client, per_address, "256", 1, 1000000, "Connections of one IPv4 address or IPv6 /64.")},
-	{SIZE("memory", config_client, memory, "1MiB", 256 * KIB, GIB, "Buffers and bookkeeping of one connection.")},
+	{SIZE("memory", config_client, memory, "2MiB", 256 * KIB, GIB, "Buffers and bookkeeping of one connection.")},
 	{0},
 };
 

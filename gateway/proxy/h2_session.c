@@ -5,7 +5,7 @@
 
 #include "gateway/base/fail.h"
 
-enum { SETTINGS_ENTRIES_MOST = 32, UNSENT_ACKS_MOST = 100 };
+enum { SETTINGS_ENTRIES_MOST = 32, UNSENT_ACKS_MOST = 100, MEMORY_LEFT = 128 << 10 };
 
 /* The same for all connections of a worker; made with the first. */
 static nghttp2_session_callbacks *callbacks;
@@ -25,12 +25,14 @@ static struct h2_stream *stream_of(nghttp2_session *session, int32_t id)
 
 /* ---- Header lists ---- */
 
-/* Exchanges that were left and still do something count as well: a client cannot have more at work by leaving
- * them. */
+/* What was left and still does something counts as well: a client cannot have more at work by leaving it.  And
+ * the streams that are there shall not fail for want of memory that a new one has. */
 static bool has_room(const struct h2 *h)
 {
-	return h->streams_n < h->front->proxy->config->client.streams &&
-	       h->work.n < h->front->proxy->config->client.streams;
+	const struct config_client *c = &h->front->proxy->config->client;
+	const struct budget *b = &h->front->budget;
+
+	return h->streams_n < c->streams && h->work.n < c->streams && b->used + MEMORY_LEFT <= b->limit;
 }
 
 static int open_stream(struct h2 *h, int32_t id)
