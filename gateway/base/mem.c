@@ -8,16 +8,21 @@
 static unsigned long fail_countdown;
 static bool fail_given;
 
+static void charge(struct budget *b, size_t n)
+{
+	for (; b; b = b->parent) {
+		b->used += n;
+		if (b->used > b->peak)
+			b->peak = b->used;
+	}
+}
+
 bool budget_take(struct budget *b, size_t n)
 {
 	for (struct budget *up = b; up; up = up->parent)
 		if (up->limit && (n > up->limit || up->used > up->limit - n))
 			return false;
-	for (struct budget *up = b; up; up = up->parent) {
-		up->used += n;
-		if (up->used > up->peak)
-			up->peak = up->used;
-	}
+	charge(b, n);
 	return true;
 }
 
@@ -33,8 +38,7 @@ void budget_move(struct budget *b, struct budget *parent)
 {
 	budget_give(b->parent, b->used);
 	b->parent = parent;
-	for (struct budget *up = parent; up; up = up->parent)
-		up->used += b->used;
+	charge(parent, b->used);
 }
 
 static bool fails_now(void)
@@ -54,6 +58,15 @@ void *mem_take(struct budget *b, size_t size)
 	p = malloc(size);
 	if (!p)
 		budget_give(b, size);
+	return p;
+}
+
+void *mem_take_beyond(struct budget *b, size_t size)
+{
+	void *p = malloc(size);
+
+	if (p)
+		charge(b, size);
 	return p;
 }
 

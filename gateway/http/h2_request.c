@@ -116,7 +116,9 @@ static bool is_name(struct slice name, bool *odd)
 {
 	*odd = false;
 	for (size_t i = 0; i < name.len; i++) {
-		if (bytes_token[(uint8_t)name.at[i]] != (uint8_t)name.at[i])
+		uint8_t c = (uint8_t)name.at[i];
+
+		if (!c || bytes_token[c] != c)
 			return false;
 		*odd = *odd || name.at[i] == '_' || name.at[i] == '.';
 	}

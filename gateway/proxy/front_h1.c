@@ -271,7 +271,7 @@ static void answer_plain_http(struct front *f)
 	front_shut(f, false);
 }
 
-static bool speak_h2(struct front *f)
+bool front_speak_h2(struct front *f)
 {
 	if (h2_open(f))
 		return true;
@@ -288,7 +288,7 @@ static bool handshake(struct front *f)
 		f->phase = FRONT_IDLE;
 		f->sock.readable = true;
 		timer_start(f->proxy->loop, &f->timer, f->proxy->config->client.head_ms);
-		return !slice_is(tls_alpn(f->sock.tls), "h2") || speak_h2(f);
+		return !slice_is(tls_alpn(f->sock.tls), "h2") || front_speak_h2(f);
 	case TLS_AGAIN:
 		return false;
 	default:

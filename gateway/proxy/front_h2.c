@@ -159,6 +159,17 @@ static void note_progress(struct h2 *h, const struct h2_frame *frame)
 		h->frame_ms = 0;
 }
 
+/* nghttp2 takes what it needs; what is more than the connection may have, it has had for one frame. */
+static bool is_over_budget(const struct h2 *h)
+{
+	const struct budget *b = &h->front->budget;
+
+	if (!b->limit || b->used <= b->limit)
+		return false;
+	tell(h, "its memory is used up");
+	return true;
+}
+
 static bool give(struct h2 *h, struct slice bytes)
 {
 	ssize_t used = nghttp2_session_mem_recv(h->session, (const uint8_t *)bytes.at, bytes.len);
@@ -169,6 +180,7 @@ static bool give(struct h2 *h, struct slice bytes)
 		log_debug("HTTP/2: %s", nghttp2_strerror((int)used));
 		h->failed = true;
 	}
+	h->failed = h->failed || is_over_budget(h);
 	h->over = h->over || !nghttp2_session_want_read(h->session);
 	return !h->over && !h->failed;
 }
@@ -347,7 +359,7 @@ void h2_go(struct front *f)
 		feed_wanting(h);
 	} while (in < TURN_BYTES && read_more(h, &in));
 	send_out(h, &out);
-	if (h->failed) {
+	if (h->failed || is_over_budget(h)) {
 		front_shut(f, !h->gone);
 		return;
 	}

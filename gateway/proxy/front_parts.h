@@ -65,6 +65,8 @@ void front_next_request(struct front *f);
 /* Close so that the client can still read what was sent: end our side, read the rest away,
  * `most` bytes of it. */
 void front_linger(struct front *f, uint32_t most);
+/* The connection speaks HTTP/2 from here on.  False: it is closed. */
+bool front_speak_h2(struct front *f);
 /* How often the clocks of a busy connection are looked at. */
 int64_t front_tick_ms(const struct front *f);
 

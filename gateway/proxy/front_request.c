@@ -106,11 +106,25 @@ static void start_request(struct front *f, struct slice head)
 	exchange_start(x, f->serve == CONFIG_REDIRECT);
 }
 
+/* HTTP/2 without TLS begins with what is no request (RFC 9113 section 3.4), where the listener takes it.  True: it
+ * does so, or may do so yet. */
+static bool begins_as_h2(const struct front *f, bool *whole)
+{
+	static const struct slice preface = {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24};
+	struct slice in = buf_slice(&f->in);
+	size_t n = in.len < preface.len ? in.len : preface.len;
+
+	*whole = n == preface.len;
+	return f->http2 && !f->sock.tls && !f->requests && !f->scan.seen &&
+	       slice_eq(slice_first(in, n), slice_first(preface, n));
+}
+
 bool front_parse_head(struct front *f)
 {
 	const struct config_client *c = &f->proxy->config->client;
 	const char *why = "not HTTP";
 	uint32_t len;
+	bool whole;
 
 	if (!f->skipped_line && !f->scan.seen && buf_len(&f->in) && f->in.at[f->in.start] == '\r') {
 		if (buf_len(&f->in) < 2)
@@ -125,6 +139,11 @@ bool front_parse_head(struct front *f)
 	if (f->phase == FRONT_IDLE) {
 		f->phase = FRONT_HEAD;
 		timer_start(f->proxy->loop, &f->timer, c->head_ms);
+	}
+	if (begins_as_h2(f, &whole)) {
+		if (whole)
+			front_speak_h2(f);
+		return whole;
 	}
 	switch (h1_scan(&f->scan, buf_slice(&f->in), &len, &why)) {
 	case H1_HEAD:

@@ -1,7 +1,12 @@
-/* h2_memory.c -- what nghttp2 takes is charged to its connection. */
+/* h2_memory.c -- what nghttp2 takes is charged to its connection.
+ *
+ * Never refused: where one of its queues cannot grow, nghttp2 1.52 frees a frame that a stream still has, and a client
+ * could choose when that happens by using its budget up.  So it may go beyond the limit, and the connection is looked
+ * at after each frame.  A heap that is used up ends the worker. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/base/fail.h"
 #include "gateway/proxy/h2_parts.h"
 
 /* In front of each block; keeps what follows aligned. */
@@ -12,10 +17,11 @@ union head {
 
 static void *take(size_t size, void *budget)
 {
-	union head *at = size < SIZE_MAX / 2 ? mem_take(budget, sizeof *at + size) : NULL;
+	union head *at;
 
-	if (!at)
-		return NULL;
+	CHECK(size < SIZE_MAX / 2);
+	at = mem_take_beyond(budget, sizeof *at + size);
+	CHECK(at);
 	at->size = size;
 	return at + 1;
 }
@@ -30,10 +36,11 @@ static void give(void *block, void *budget)
 
 static void *take_zeroed(size_t n, size_t size, void *budget)
 {
-	void *at = size && n > SIZE_MAX / size ? NULL : take(n * size, budget);
+	void *at;
 
-	if (at)
-		memset(at, 0, n * size);
+	CHECK(!size || n <= SIZE_MAX / size);
+	at = take(n * size, budget);
+	memset(at, 0, n * size);
 	return at;
 }
 
@@ -42,8 +49,6 @@ static void *retake(void *block, size_t size, void *budget)
 	size_t before = block ? ((union head *)block)[-1].size : 0;
 	void *at = take(size, budget);
 
-	if (!at)
-		return NULL;
 	if (before)
 		memcpy(at, block, before < size ? before : size);
 	give(block, budget);

@@ -215,6 +215,29 @@ def test_without_tls_it_is_refused(gate):
         assert a.status == 200, "an upgrade that is not taken is an ordinary request"
 
 
+def test_without_tls_where_the_listener_says_so(gateway, origin):
+    g = gateway("listeners: [{address: '127.0.0.1:$https'}, {address: '127.0.0.1:$http', serve: http, http2: on}]\n", origin=origin)
+    with H2(g.http, tls=False) as h:
+        a = h.wait(h.headers(fields_of("/plain", scheme="http")))
+        assert a.text == "origin got /plain"
+        assert h.wait(h.headers(fields_of("/x", scheme="https"))).status == 421
+    with H2(g.http, tls=False, begin=False) as h:
+        for i in range(0, 24, 5):
+            h.send(MAGIC[i:i + 5])
+            time.sleep(0.02)
+        h.send(settings())
+        assert h.wait(h.headers(fields_of("/slowly", scheme="http"))).status == 200
+    # HTTP/1.1 stays, and what only begins like the preface is judged as it always was.
+    assert g.get("/one").status == 200
+    with g.client() as c:
+        c.send(b"PRI")
+        time.sleep(0.05)
+        c.send(b"VATE / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert c.read().status == 200
+        c.send(MAGIC)
+        assert c.read().status == 505, "only as the first thing of a connection"
+
+
 def test_metrics_by_version(gate, h2):
     def read():
         done = subprocess.run(["curl", "-s", "--unix-socket", admin_socket(gate), "http://localhost/metrics"], capture_output=True, text=True)

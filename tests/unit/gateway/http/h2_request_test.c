@@ -244,6 +244,27 @@ static void content_is_framed(void **state)
 	bed_close(&b);
 }
 
+static void a_nul_is_refused_wherever_it_stands(void **state)
+{
+	static const char *const usual[] = {":method", "GET", ":scheme", "https", ":authority", "a", ":path", "/", "x", "y"};
+	struct request r;
+	struct bed b;
+
+	(void)state;
+	bed_open(&b);
+	for (unsigned at = 0; at <= 10; at++) {
+		struct h2_list list;
+
+		arena_done(&b.a);
+		h2_list_init(&list, &b.budget);
+		for (unsigned i = 0; i < 10; i += 2)
+			h2_list_add(&list, &limits, at == i ? SLICE("\0") : slice_of(usual[i]), at == i + 1 ? SLICE("\0") : slice_of(usual[i + 1]));
+		assert_int_equal(h2_request(&b.a, &list, true, &limits, true, &r, &b.why), at == 10 ? 0 : 400);
+		h2_list_done(&list);
+	}
+	bed_close(&b);
+}
+
 /* ---- Bounds ---- */
 
 static unsigned add_many(struct bed *b, unsigned n, struct slice name, struct slice value, bool *bomb, struct request *r)
@@ -345,6 +366,7 @@ int main(void)
 		cmocka_unit_test(a_request_is_the_same_as_in_http1),
 		cmocka_unit_test(crumbs_are_one_cookie),
 		cmocka_unit_test(content_is_framed),
+		cmocka_unit_test(a_nul_is_refused_wherever_it_stands),
 		cmocka_unit_test(a_list_has_bounds),
 		cmocka_unit_test(a_target_has_a_bound),
 		cmocka_unit_test(every_allocation_may_fail),
