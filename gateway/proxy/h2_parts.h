@@ -108,7 +108,7 @@ struct h2_stream *h2_stream_open(struct h2 *h, int32_t id);
 void h2_stream_close(struct h2_stream *s, enum reason why, const char *detail);
 /* Its header list is whole. */
 void h2_stream_begin(struct h2_stream *s, bool ended);
-/* What it begins with is no request: only a record is made of it. */
+/* A header list of its is none, or does not come: if it has no exchange yet, only a record is made of it. */
 void h2_stream_malformed(struct h2_stream *s, enum reason reason, const char *why);
 void h2_stream_content(struct h2_stream *s, struct slice bytes);
 /* END_STREAM. */

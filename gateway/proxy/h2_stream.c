@@ -75,7 +75,7 @@ static struct exchange *make_exchange(struct h2_stream *s)
 
 void h2_stream_malformed(struct h2_stream *s, enum reason reason, const char *why)
 {
-	struct exchange *x = s->x ? NULL : make_exchange(s);
+	struct exchange *x = s->x ? s->x : make_exchange(s);
 
 	s->why = why;
 	s->x = NULL;
