@@ -92,13 +92,15 @@ class H2:
     """One connection.  It answers SETTINGS and opens windows by itself, unless told not to."""
 
     def __init__(self, port, tls=True, first=(), magic=MAGIC, begin=True, timeout=10, name="shop.example.com", reads=True,
-                 acks=True, rcvbuf=None):
+                 acks=True, rcvbuf=None, hop=b""):
+        """`hop`: what a load balancer says before."""
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if rcvbuf:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
         self.socket.settimeout(timeout)
         self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.sendall(hop)
         if tls:
             context = tls if isinstance(tls, ssl.SSLContext) else trusting()
             context.set_alpn_protocols(["h2"])
