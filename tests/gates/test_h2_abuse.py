@@ -459,6 +459,15 @@ def test_a_head_that_takes_too_long(gate, h2):
     assert gate.record_where(lambda r: r.get("reason") == "slow-head")["status"] == 408
 
 
+def test_trailers_that_take_too_long(gate, h2):
+    """The request they belong to is at work: it is over with its connection, not left behind for an origin to answer."""
+    stream = h2.headers(fields_of("/hang?trailers", "POST"), end=False)
+    h2.data(stream, b"content!" * 1024)
+    h2.send(frame(HEADERS, END_STREAM, stream, h2.encode([("x-trailer", "1")])))
+    assert h2.ended(ENHANCE_YOUR_CALM)
+    assert gate.record_where(lambda r: r.get("query") == "trailers")["reason"] == "slow-head"
+
+
 def test_a_frame_that_takes_too_long(h2):
     h2.send(frame(PING, 0, 0, b"1234", length=8))
     assert h2.ended(ENHANCE_YOUR_CALM)
