@@ -48,6 +48,9 @@ struct h2_stream {
 	int64_t stalled_ms;
 };
 
+/* Streams that a PRIORITY_UPDATE came for before they began (RFC 9218 section 7.1): so many of the newest. */
+enum { H2_EARLY = 32 };
+
 enum h2_going { H2_STAYS, H2_NOTICED, H2_GOES };
 
 struct h2 {
@@ -60,6 +63,9 @@ struct h2 {
 	struct h2_list list; /* the header list in progress */
 	struct h2_budget budget;
 	struct h2_fates fates;
+
+	int32_t early[H2_EARLY]; /* 0: none */
+	unsigned early_n;        /* since the beginning */
 
 	/* Where in the bytes that come we are */
 	uint32_t preface; /* bytes of it still to come */

@@ -51,11 +51,33 @@ static void count_request(struct h2 *h)
 		h2_last_goodbye(h);
 }
 
+/* nghttp2 keeps what it says; here only that it has come. */
+static void note_early(struct h2 *h, const nghttp2_ext_priority_update *said)
+{
+	if ((uint32_t)said->stream_id > h->fates.newest)
+		h->early[h->early_n++ % H2_EARLY] = said->stream_id;
+}
+
+static bool came_early(const struct h2 *h, int32_t id)
+{
+	for (unsigned i = 0; i < H2_EARLY; i++)
+		if (h->early[i] == id)
+			return true;
+	return false;
+}
+
+/* One after the other is given its share, unless the client says that it wants one whole (RFC 9218 section 10 leaves
+ * that to the server). */
+static void take_turns(struct h2 *h, int32_t id)
+{
+	const nghttp2_extpri in_turn = {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1};
+
+	if (!came_early(h, id))
+		nghttp2_session_change_extpri_stream_priority(h->session, id, &in_turn, 0);
+}
+
 static int open_stream(struct h2 *h, int32_t id)
 {
-	/* One after the other is given its share, unless the client says that it wants one whole (RFC 9218
-	 * section 10 leaves that to the server). */
-	const nghttp2_extpri in_turn = {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1};
 	struct h2_stream *s = has_room(h) ? h2_stream_open(h, id) : NULL;
 
 	count_request(h);
@@ -66,7 +88,7 @@ static int open_stream(struct h2 *h, int32_t id)
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	}
 	nghttp2_session_set_stream_user_data(h->session, id, s);
-	nghttp2_session_change_extpri_stream_priority(h->session, id, &in_turn, 0);
+	take_turns(h, id);
 	return 0;
 }
 
@@ -117,6 +139,9 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
 	case NGHTTP2_RST_STREAM:
 		if (s)
 			s->why = "the client left the stream";
+		break;
+	case NGHTTP2_PRIORITY_UPDATE:
+		note_early(h, frame->ext.payload);
 		break;
 	case NGHTTP2_PING:
 		if (frame->hd.flags & NGHTTP2_FLAG_ACK)

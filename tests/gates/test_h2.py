@@ -3,15 +3,16 @@ import json
 import shutil
 import socket
 import ssl
+import struct
 import subprocess
 import time
 
 import pytest
 
 from rig_client import request, trusting
-from rig_h2 import (ACK, CANCEL, DATA, ENHANCE_YOUR_CALM, GOAWAY, H2, HEADERS, INITIAL_WINDOW_SIZE, INTERNAL_ERROR, MAGIC, MAX_CONCURRENT_STREAMS,
-                    MAX_HEADER_LIST_SIZE, NO_ERROR, NO_RFC7540_PRIORITIES, PROTOCOL_ERROR, REFUSED_STREAM, RST_STREAM, fields_of, frame, rst,
-                    settings, window)
+from rig_h2 import (ACK, CANCEL, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GOAWAY, H2, HEADERS, INITIAL_WINDOW_SIZE, INTERNAL_ERROR, MAGIC,
+                    MAX_CONCURRENT_STREAMS, MAX_HEADER_LIST_SIZE, NO_ERROR, NO_RFC7540_PRIORITIES, PRIORITY_UPDATE, PROTOCOL_ERROR,
+                    REFUSED_STREAM, RST_STREAM, fields_of, frame, rst, settings, window)
 from rig_origin import CLOSE, HANG, page
 
 BIG = bytes(i * 7 % 251 for i in range(1 << 20))
@@ -274,3 +275,19 @@ def test_curl(gate, folder):
 def test_h2load(gate):
     done = subprocess.run(["h2load", "-n", "600", "-c", "4", "-m", "20", "https://127.0.0.1:%d/load" % gate.https], capture_output=True, text=True, timeout=60)
     assert "600 succeeded, 0 failed, 0 errored, 0 timeout" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["before", "behind"])
+def test_what_is_more_urgent_goes_first(gate, early):
+    """RFC 9218: a PRIORITY_UPDATE counts, also one that comes before its stream."""
+    with H2(gate.https, first=[(INITIAL_WINDOW_SIZE, 1 << 24)], reads=False) as h:
+        urgent = frame(PRIORITY_UPDATE, 0, 0, struct.pack(">I", 3) + b"u=0")
+        both = [frame(HEADERS, END_STREAM | END_HEADERS, s, h.encode(fields_of("/big"))) for s in (1, 3)]
+        h.send(*([urgent] + both if early else both + [urgent]))
+        assert h.until(lambda: h.answer(1).status and h.answer(3).status)
+        # Now the connection's window is used up, and there is something of both to send.
+        time.sleep(0.3)
+        h.send(window(0, 1 << 24))
+        h.wait(3)
+        assert h.answer(3).body == BIG and len(h.answer(1).body) < len(BIG) // 2
+        assert h.wait(1).body == BIG
