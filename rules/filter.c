@@ -170,6 +170,7 @@ static struct verdict at_request(struct visit *v)
 		note_uninspected(v, a.unseen);
 	if (v->req->upgrade != HTTP_UPGRADE_NONE)
 		note_uninspected(v, "what follows the upgrade");
+	s->type_listed = a.listed;
 	if (!a.content || !a.inspect)
 		return ask(v, NULL);
 	/* Who may not ask need not send his content first. */
@@ -177,7 +178,6 @@ static struct verdict at_request(struct visit *v)
 		return over;
 	s->hold = true;
 	s->coding = a.coding != CODING_OTHER ? a.coding : CODING_NONE;
-	s->type_listed = a.listed;
 	f->content_identity = s->plan.mode == POLICY_ENFORCE && a.coding == CODING_NONE;
 	return PASS;
 }

@@ -79,5 +79,8 @@ bool http_is_telltale(struct slice name);
 /* The trace id, 32 digits, of the one well-formed traceparent; then it and tracestate are passed on as
  * they are.  Else none, and both are hidden (W3C Trace Context, sections 3.2 and 4.3). */
 struct slice http_check_trace(struct fields *f);
+/* What is wrong with the Range a client sent, or NULL: more than one, more than ten parts, parts that overlap or are
+ * none (RFC 9110 section 14.2). */
+const char *http_check_range(const struct fields *f);
 
 #endif

@@ -265,6 +265,16 @@ static bool may_be_carried(struct exchange *x)
 	return false;
 }
 
+/* Nobody is asked to put an answer together from a thousand pieces. */
+static bool may_be_asked_for(struct exchange *x)
+{
+	const char *wrong = http_check_range(&x->req.fields);
+
+	if (wrong)
+		exchange_refuse(x, REASON_RANGE, 0, wrong);
+	return !wrong;
+}
+
 void exchange_start(struct exchange *x, bool redirect)
 {
 	const struct generation *g = x->generation;
@@ -285,7 +295,7 @@ void exchange_start(struct exchange *x, bool redirect)
 		exchange_answer(x, &v);
 		return;
 	}
-	if (!may_be_carried(x))
+	if (!may_be_carried(x) || !may_be_asked_for(x))
 		return;
 	if (!identity_fill(x) || !chain_init(&x->chain, p->loop, p->plan.filters, g->plan.confs, &x->req, &x->facts, &x->arena, judged, x)) {
 		x->chain.filters = NULL;

@@ -1,7 +1,7 @@
 /* spool.h -- a request body that is held: a little in memory, the rest in a memory file with a quota.
  *
- * One client may fill an eighth of the quota; one content always fits.  What is held can be inspected whole and sent more than once.  A memory file
- * that is complete is sealed, so it can be handed to an inspector as it is. */
+ * One client may fill an eighth of the quota; one content always fits.  What is held can be inspected whole and sent
+ * more than once.  A memory file that is complete is sealed, so it can be handed to an inspector as it is. */
 #ifndef PORTCULLIS_PROXY_SPOOL_H
 #define PORTCULLIS_PROXY_SPOOL_H
 

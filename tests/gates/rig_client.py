@@ -2,6 +2,7 @@
 import re
 import socket
 import ssl
+import struct
 import time
 from dataclasses import dataclass, field
 
@@ -69,6 +70,11 @@ class Client:
 
     def close(self):
         self.socket.close()
+
+    def reset(self):
+        """Not a half-close, behind which an answer is still wanted."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
 
     def send(self, *pieces, pause=0.0):
         for i, piece in enumerate(pieces):

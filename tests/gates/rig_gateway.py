@@ -79,6 +79,10 @@ def status_of(pid, key):
     raise KeyError(key)
 
 
+def descriptors_of(pid):
+    return len(os.listdir("/proc/%d/fd" % pid))
+
+
 class Gateway:
     """`config` holds the sections of portcullis.yaml that the test is about; the others are filled in.
     `descriptors`: each process may have so many."""
@@ -134,7 +138,8 @@ class Gateway:
         environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")
         self.error_file = open(self.folder / "errors.txt", "ab")
         self.process = subprocess.Popen([PROGRAM, "run", "-c", self.file], stdout=subprocess.PIPE,
-                                        stderr=self.error_file, env=environment, preexec_fn=self.descriptors and self.bound)
+                                        stderr=self.error_file, env=environment,
+                                        **({"preexec_fn": self.bound} if self.descriptors else {}))
         ready = threading.Event()
         threading.Thread(target=self.listen, args=(ready,), daemon=True).start()
         end = time.monotonic() + wait

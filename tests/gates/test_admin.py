@@ -12,6 +12,7 @@ import pytest
 
 from rig_client import Client, Closed
 from rig_gateway import PROGRAM, TOP, check, free_port, status_of
+from rig_metrics import at, parse
 from rig_origin import page
 
 WAF = {"shop": "waf: {mode: enforce}\nrules:\n  - {id: no, when: 'path under \"/no\"', do: block 403}\n"
@@ -59,49 +60,6 @@ def watched(gateway, origin):
         how.setdefault("policies", PLAIN)
         return Watched(gateway, config, origin=origin, **how)
     return make
-
-
-# ---- The text format, version 0.0.4, read as strictly as it is written down ----
-
-NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
-LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\\\|\\"|\\n)*"'
-SAMPLE = re.compile(r"(%s)(?:\{(%s(?:,%s)*)\})? ([0-9]+(?:\.[0-9]+)?)" % (NAME, LABEL, LABEL))
-
-
-def parse(text):
-    """{(name, ((label, value), ...)): number}; one group per family, its HELP and TYPE first, histograms whole."""
-    assert text.endswith("\n") and "\n\n" not in text
-    samples, types, helped, family = {}, {}, set(), None
-    for line in text.splitlines():
-        if line.startswith("# HELP "):
-            family, said = re.fullmatch(r"# HELP (%s) (\S.*)" % NAME, line).groups()
-            assert family not in helped, "%s in two groups" % family
-            helped.add(family)
-        elif line.startswith("# TYPE "):
-            name, kind = re.fullmatch(r"# TYPE (%s) (counter|gauge|histogram)" % NAME, line).groups()
-            assert name == family and name not in types
-            types[name] = kind
-        else:
-            name, labels, value = SAMPLE.fullmatch(line).groups()
-            base = re.sub(r"_(bucket|sum|count)$", "", name) if types[family] == "histogram" else name
-            assert base == family, "%s among the lines of %s" % (name, family)
-            key = (name, tuple(tuple(l.split("=", 1)) for l in re.findall(LABEL, labels or "")))
-            key = (name, tuple((k, v[1:-1]) for k, v in key[1]))
-            assert key not in samples, "twice: %s" % line
-            samples[key] = float(value)
-    assert helped == set(types)
-    for name, kind in types.items():
-        assert (kind == "counter") == name.endswith("_total")
-        if kind == "histogram":
-            buckets = [(float(dict(k[1])["le"].replace("+Inf", "inf")), v) for k, v in samples.items() if k[0] == name + "_bucket"]
-            assert buckets == sorted(buckets) and [v for _, v in buckets] == sorted(v for _, v in buckets)
-            assert buckets[-1][0] == float("inf") and buckets[-1][1] == samples[name + "_count", ()]
-            assert (name + "_sum", ()) in samples
-    return samples
-
-
-def at(samples, name, **labels):
-    return samples[name, tuple(labels.items())]
 
 
 def sum_of(samples, name):

@@ -6,7 +6,6 @@ import os
 import selectors
 import socket
 import ssl
-import struct
 import subprocess
 import threading
 import time
@@ -14,55 +13,14 @@ import time
 import pytest
 
 from rig_client import Client, Closed, request, trusting
-from rig_gateway import SANITIZED, free_port, make_certificate, processes_under, status_of
+from rig_gateway import SANITIZED, descriptors_of, free_port, make_certificate, processes_under, status_of
+from rig_metrics import Bounded, at
 from rig_origin import HANG, page
-from test_admin import at, parse
 
 JSON = "Content-Type: application/json"
 FORM = "Content-Type: application/x-www-form-urlencoded"
 OFF = {"shop": "policy: shop\nwaf: {mode: off}\n"}
 WAF = {"shop": "policy: shop\nwaf: {mode: enforce, paranoia: 1}\n"}
-
-
-class Bounded:
-    """A gateway that says what it counts."""
-
-    def __init__(self, gateway, config="", **how):
-        self.port = free_port()
-        self.g = gateway("admin: {address: '127.0.0.1:%d'}\n%s" % (self.port, config), **how)
-
-    def __getattr__(self, name):
-        return getattr(self.g, name)
-
-    def metrics(self):
-        with Client(self.port) as c:
-            return parse(c.ask(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").text)
-
-    def count(self, name, **labels):
-        return at(self.metrics(), "portcullis_" + name, **labels)
-
-    def gauge_falls(self, most, name, within=5.0, **labels):
-        """Gauges are looked at four times a second."""
-        end = time.monotonic() + within
-        while self.count(name, **labels) > most and time.monotonic() < end:
-            time.sleep(0.1)
-        return self.count(name, **labels) <= most
-
-    def gauge_rises(self, least, name, within=10.0, **labels):
-        end = time.monotonic() + within
-        while self.count(name, **labels) < least and time.monotonic() < end:
-            time.sleep(0.1)
-        return self.count(name, **labels) >= least
-
-    def records(self, n, **like):
-        """At least so many records with these values."""
-        end = time.monotonic() + 5
-        while True:
-            found = [r for r in self.log() if all(r.get(k) == v for k, v in like.items())]
-            if len(found) >= n or time.monotonic() > end:
-                assert len(found) >= n, self.log()[-5:]
-                return found
-            time.sleep(0.05)
 
 
 @pytest.fixture
@@ -260,22 +218,12 @@ def test_the_room_for_content_has_an_end_and_one_client_a_share_of_it(bounded):
 
 # ---- Descriptors ----
 
-def reset(c):
-    """Not a half-close, behind which an answer is still wanted."""
-    c.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    c.close()
-
-
-def fds(pid):
-    return len(os.listdir("/proc/%d/fd" % pid))
-
-
 def test_clients_leave_descriptors_for_what_their_requests_need(bounded, origin):
     origin.answers["/hang"] = [HANG]
     g = bounded("client: {per_address: 1000}", policies=OFF, descriptors=256)
     assert g.get().status == 200
     worker = g.role("worker")[0]
-    before, held, idle = fds(worker), [], []
+    before, held, idle = descriptors_of(worker), [], []
     try:
         # Idle ones first: they go when room is needed.
         idle = [g.client() for _ in range(10)]
@@ -284,7 +232,7 @@ def test_clients_leave_descriptors_for_what_their_requests_need(bounded, origin)
             c.send(request("/hang"))
             held.append(c)
         time.sleep(0.5)
-        assert fds(worker) <= 256
+        assert descriptors_of(worker) <= 256
         m = g.metrics()
         closed = at(m, "portcullis_connections_evicted_total") + at(m, "portcullis_connections_refused_total", cause="descriptors")
         assert closed + at(m, "portcullis_accept_pauses_total") >= 2
@@ -294,11 +242,11 @@ def test_clients_leave_descriptors_for_what_their_requests_need(bounded, origin)
         g.records(1, status=503, reason="descriptors")
     finally:
         for c in held + idle:
-            reset(c)
+            c.reset()
     end = time.monotonic() + 5
-    while fds(worker) > before + 2 and time.monotonic() < end:
+    while descriptors_of(worker) > before + 2 and time.monotonic() < end:
         time.sleep(0.1)
-    assert fds(worker) <= before + 2, "given back"
+    assert descriptors_of(worker) <= before + 2, "given back"
     assert g.get().status == 200
 
 
@@ -557,4 +505,4 @@ def test_an_inspector_that_has_grown_and_does_not_shrink_is_replaced(bounded, or
         assert g.count("waf_inspections_total", result="lost") == 0, "between two inspections"
     finally:
         for c in held:
-            reset(c)
+            c.reset()
