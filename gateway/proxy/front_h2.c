@@ -280,8 +280,8 @@ static bool gather(struct h2 *h)
 
 	while (buf_len(out) < H2_OUT_MOST && !h->failed) {
 		n = nghttp2_session_mem_send(h->session, &at);
-		if (n < 0 || (n > 0 && !buf_put(out, at, (size_t)n)))
-			h->failed = true;
+		h->starved = h->starved || (n > 0 && !buf_put(out, at, (size_t)n));
+		h->failed = h->failed || h->starved || n < 0;
 		/* It has nothing, or what it has does not fit into this record. */
 		if (n <= 0)
 			return buf_len(out) > before;

@@ -413,7 +413,7 @@ ssize_t h2_stream_read(nghttp2_session *session, int32_t id, uint8_t *at, size_t
 	h->granted = room < length ? room : (uint32_t)length;
 	h->given = 0;
 	if (!buf_room(&h->front->out, H2_FRAME_HEAD + h->granted)) {
-		h->failed = true;
+		h->failed = h->starved = true;
 		return NGHTTP2_ERR_CALLBACK_FAILURE;
 	}
 	h->pulled = s;
