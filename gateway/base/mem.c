@@ -56,8 +56,7 @@ void budget_move(struct budget *b, struct budget *parent)
 {
 	budget_give(b->parent, b->used);
 	b->parent = parent;
-	for (struct budget *up = parent; up; up = up->parent)
-		up->used += b->used;
+	budget_charge(parent, b->used);
 }
 
 static bool fails_now(void)
@@ -77,6 +76,15 @@ void *mem_take(struct budget *b, size_t size)
 	p = malloc(size);
 	if (!p)
 		budget_give(b, size);
+	return p;
+}
+
+void *mem_take_beyond(struct budget *b, size_t size)
+{
+	void *p = malloc(size);
+
+	if (p)
+		budget_charge(b, size);
 	return p;
 }
 

@@ -34,6 +34,9 @@ void budget_move(struct budget *b, struct budget *parent);
 /* malloc, charged.  NULL when the budget or the heap is used up.  `b` may be NULL. */
 void *mem_take(struct budget *b, size_t size);
 void *mem_take_zeroed(struct budget *b, size_t size);
+/* The same for a library that does not bear a "no": charged even beyond the limits, which its caller looks at when
+ * it has returned.  NULL only when the heap is used up. */
+void *mem_take_beyond(struct budget *b, size_t size);
 /* `size` is what was taken. */
 void mem_give(struct budget *b, void *p, size_t size);
 

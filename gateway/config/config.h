@@ -12,10 +12,14 @@
 
 enum config_serve { CONFIG_HTTPS, CONFIG_HTTP, CONFIG_REDIRECT };
 
+/* `auto` is on for https and off without TLS. */
+enum config_http2 { CONFIG_HTTP2_AUTO, CONFIG_HTTP2_ON, CONFIG_HTTP2_OFF };
+
 struct config_listener {
 	struct setting_head head;
 	struct slice address_text; /* '127.0.0.1:8443', '*:443', '[::1]:80' */
 	int serve;                 /* enum config_serve */
+	int http2;                 /* enum config_http2 */
 	struct addr address;       /* all zero: any, IPv6 and IPv4 */
 	uint16_t port;
 	struct setting_list proxy_protocol; /* struct cidr: whose connections begin with a PROXY header; empty: nobody's */
@@ -107,13 +111,14 @@ struct config_client {
 	int64_t stall_ms;        /* 15s a client may leave an answer unread */
 	int64_t keep_alive_ms;   /* 60s */
 	int64_t requests;        /* 1000 on one connection */
+	int64_t streams;         /* 100 at a time on one HTTP/2 connection */
 	int64_t body;            /* 1GiB: content that is not inspected */
 	int64_t inspected_body;  /* 1MiB: content that is */
 	int64_t total_ms;        /* 1h: one request in all */
 	int64_t connections;     /* 50000 of one node */
 	int64_t per_address;     /* 256 per IPv4 or IPv6 /64 */
 	int64_t per_network;     /* 2048 per IPv6 /48 */
-	int64_t memory;          /* 1MiB: of one connection, buffers and bookkeeping */
+	int64_t memory;          /* 2MiB: of one connection, buffers and bookkeeping */
 };
 
 /* TLS to clients. */
@@ -229,6 +234,7 @@ const struct config_site *config_site_of(const struct config *c, struct slice ho
 bool config_is_host(const struct config *c, struct slice host);
 /* `a` is in one of these networks (struct cidr). */
 bool config_lists(const struct setting_list *networks, const struct addr *a);
+bool config_offers_h2(const struct config_listener *l);
 void config_schema(FILE *out);
 void config_reference(FILE *out);
 

@@ -165,3 +165,8 @@ const struct config_site *config_site_of(const struct config *c, struct slice ho
 
 	return i < c->hosts.n ? hosts[i].site : NULL;
 }
+
+bool config_offers_h2(const struct config_listener *l)
+{
+	return l->http2 == CONFIG_HTTP2_ON || (l->http2 == CONFIG_HTTP2_AUTO && l->serve == CONFIG_HTTPS);
+}

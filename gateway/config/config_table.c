@@ -28,6 +28,7 @@ enum {
 
 static const char *const serve_words[] = {"https", "http", "redirect", NULL};
 static const char *const client_cert_words[] = {"none", "optional", "required", NULL};
+static const char *const http2_words[] = {"auto", "on", "off", NULL};
 static const char *const missing_words[] = {"refuse", "degrade", NULL};
 static const char *const errors_words[] = {"replace", "pass", NULL};
 static const char *const level_words[] = {"debug", "info", "warn", "error", NULL};
@@ -44,6 +45,8 @@ static const struct setting listener_table[] = {
 	 .required = true, .pattern = "^.+:[0-9]{1,5}$"},
 	{WORD("serve", config_listener, serve, "https", serve_words,
 	      "`redirect` answers every request with a redirect to https.")},
+	{WORD("http2", config_listener, http2, "auto", http2_words,
+	      "HTTP/2. `auto` is `on` for https and `off` else; `on` without TLS takes it from who begins with it (prior knowledge).")},
 	{.key = "proxy_protocol", .kind = SETTING_LIST, .at = offsetof(struct config_listener, proxy_protocol),
 	 .each = &each_network, .lone = true, .least = 1, .most = 1000,
 	 .doc = "Networks of load balancers: their connections begin with a PROXY header (version 1 or 2) that "
@@ -168,6 +171,7 @@ static const struct setting client_table[] = {
 	{TIME("stall", config_client, stall_ms, "15s", 100, HOUR, "Time an answer may stay unread.")},
 	{TIME("keep_alive", config_client, keep_alive_ms, "60s", 100, HOUR, "Time between two requests of a connection.")},
 	{INT("requests", config_client, requests, "1000", 1, 1000000000, "Requests on one connection.")},
+	{INT("streams", config_client, streams, "100", 1, 1000, "Requests at a time on one HTTP/2 connection.")},
 	{SIZE("body", config_client, body, "1GiB", 0, 1024 * GIB, "A body that is not inspected; 413 beyond.")},
 	{SIZE("inspected_body", config_client, inspected_body, "1MiB", KIB, GIB,
 	      "A body that is inspected, unless the policy says otherwise; 413 beyond.")},
@@ -175,7 +179,7 @@ static const struct setting client_table[] = {
 	{INT("connections", config_client, connections, "50000", 1, 10000000, "Connections of this node.")},
 	{INT("per_address", config_client, per_address, "256", 1, 1000000, "Connections of one IPv4 address or IPv6 /64.")},
 	{INT("per_network", config_client, per_network, "2048", 1, 1000000, "Connections of one IPv6 /48.")},
-	{SIZE("memory", config_client, memory, "1MiB", 256 * KIB, GIB, "Buffers, bookkeeping and TLS of one connection; 431 or 413 beyond.")},
+	{SIZE("memory", config_client, memory, "2MiB", 256 * KIB, GIB, "Buffers, bookkeeping and TLS of one connection; 431 or 413 beyond.")},
 	{0},
 };
 

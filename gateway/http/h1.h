@@ -116,6 +116,8 @@ bool h1_write_request(struct buf *out, const struct request *req, const struct f
  * must not be sent. */
 bool h1_write_response(struct buf *out, unsigned status, const struct fields *fields, const struct fields *extra,
 		       enum http_body body, uint64_t length, bool keep_alive);
+/* A field as that is fit for the answer in any version: none of a connection or of framing, every byte allowed. */
+bool h1_may_answer(const struct field *f);
 /* "1000\r\n" before n bytes of data; returns its length.  The caller writes CRLF behind the data.  n = 0 is
  * the last chunk: an empty line ends the body then. */
 unsigned h1_chunk_head(char out[20], uint64_t n);

@@ -13,7 +13,29 @@ enum h1_way { H1_TO_ORIGIN, H1_TO_CLIENT };
 unsigned h1_section(struct arena *a, char *at, const char *end, uint32_t most, enum h1_way way, struct fields *out,
 		    const char **why);
 
-/* What all Connection fields of a section say. */
+/* One field behind the others; its name is a token in lower case.  `odd`: there is "_" or "." in it.  0, or 400,
+ * 503 and *why. */
+unsigned h1_field(struct arena *a, struct slice name, struct slice value, bool odd, enum h1_way way, struct fields *out,
+		  const char **why);
+
+/* ---- What a request of any version has ---- */
+
+/* Sets method and head.  0, or 400, 405, 501 and *why. */
+unsigned h1_method(struct slice method, struct request *out, const char **why);
+/* The target "*", which asks about the server itself. */
+void h1_asterisk(struct request *out, struct slice raw);
+
+struct h1_singles {
+	const struct field *host, *length, *expect; /* NULL: not there */
+};
+
+/* Finds them.  0, or the status to refuse with where a field that may be there once is there twice. */
+unsigned h1_singles(const struct fields *fields, struct h1_singles *out, const char **why);
+/* Reads Expect (may be NULL), when out->body is known.  0, or 417. */
+unsigned h1_expect(const struct field *expect, struct request *out, const char **why);
+
+/* ---- What all Connection fields of a section say ---- */
+
 struct h1_connection {
 	bool close, keep_alive, upgrade;
 };

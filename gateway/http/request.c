@@ -21,7 +21,7 @@ static unsigned read_version(struct slice version, struct request *out, const ch
 	return 0;
 }
 
-static unsigned read_method(struct slice method, struct request *out, const char **why)
+unsigned h1_method(struct slice method, struct request *out, const char **why)
 {
 	if (!bytes_is_token(method))
 		return h1_refuse(why, 400, "the method is not a token");
@@ -45,7 +45,7 @@ static unsigned read_line(struct slice line, const struct h1_limits *limits, str
 	*target = slice_first(rest, slice_find(rest, ' '));
 	if (target->len == rest.len)
 		return h1_refuse(why, 400, "the request line does not have three parts");
-	status = read_method(slice_first(line, space), out, why);
+	status = h1_method(slice_first(line, space), out, why);
 	if (status)
 		return status;
 	if (target->len > limits->target_bytes)
@@ -60,8 +60,7 @@ static unsigned of_refusal(const char *why)
 	return why == h1_no_memory ? 503 : 400;
 }
 
-/* "*", which asks about the server itself. */
-static void set_asterisk(struct request *out, struct slice raw)
+void h1_asterisk(struct request *out, struct slice raw)
 {
 	out->raw_target = raw;
 	out->path = out->target = SLICE("*");
@@ -88,7 +87,7 @@ static unsigned read_rest(struct arena *a, struct slice rest, struct request *ou
 	if (rest.len && rest.at[0] == '/')
 		return h1_target(a, rest, out, why) ? 0 : of_refusal(*why);
 	if (!rest.len && slice_eq(out->method, SLICE("OPTIONS"))) {
-		set_asterisk(out, rest);
+		h1_asterisk(out, rest);
 		return 0;
 	}
 	at = arena_take(a, rest.len + 1);
@@ -130,7 +129,7 @@ static unsigned read_target(struct arena *a, struct slice target, struct request
 		return read_absolute(a, target, out, why);
 	if (!slice_eq(out->method, SLICE("OPTIONS")))
 		return h1_refuse(why, 400, "\"*\" is for OPTIONS only");
-	set_asterisk(out, target);
+	h1_asterisk(out, target);
 	return 0;
 }
 
@@ -170,6 +169,15 @@ static unsigned gather(const struct fields *fields, struct found *found, const c
 		found->at[slot] = f;
 	}
 	return 0;
+}
+
+unsigned h1_singles(const struct fields *fields, struct h1_singles *out, const char **why)
+{
+	struct found found = {0};
+	unsigned status = gather(fields, &found, why);
+
+	*out = (struct h1_singles){found.at[HOST], found.at[LENGTH], found.at[EXPECT]};
+	return status;
 }
 
 /* No tab before the value and nothing behind it: white space there is how a transfer coding is
@@ -222,11 +230,11 @@ static unsigned read_framing(const struct found *found, struct request *out, con
 	return 0;
 }
 
-static unsigned read_expect(const struct found *found, struct request *out, const char **why)
+unsigned h1_expect(const struct field *expect, struct request *out, const char **why)
 {
-	if (!found->at[EXPECT])
+	if (!expect)
 		return 0;
-	if (!slice_ieq(found->at[EXPECT]->value, SLICE("100-continue")))
+	if (!slice_ieq(expect->value, SLICE("100-continue")))
 		return h1_refuse(why, 417, "an expectation other than 100-continue");
 	out->expect_continue = out->minor == 1 && out->body != HTTP_BODY_NONE;
 	return 0;
@@ -282,7 +290,7 @@ static unsigned read_fields(struct arena *a, struct request *out, const char **w
 		return of_refusal(*why);
 	status = read_framing(&found, out, why);
 	if (!status)
-		status = read_expect(&found, out, why);
+		status = h1_expect(found.at[EXPECT], out, why);
 	if (status)
 		return status;
 	if (!h1_connection(&out->fields, &connection, why))

@@ -98,8 +98,8 @@ static unsigned bad_name(const char *at, const char *begin, const char **why)
 	return h1_refuse(why, 400, "a field name that is not a token");
 }
 
-static unsigned add(struct arena *a, struct slice name, struct slice value, bool odd, enum h1_way way,
-		    struct fields *out, const char **why)
+unsigned h1_field(struct arena *a, struct slice name, struct slice value, bool odd, enum h1_way way, struct fields *out,
+		  const char **why)
 {
 	struct field *f;
 
@@ -143,7 +143,7 @@ unsigned h1_section(struct arena *a, char *at, const char *end, uint32_t most, e
 		if (at[0] != '\r' || at[1] != '\n')
 			return h1_refuse(why, 400, "a control character in a field");
 		at += 2;
-		status = add(a, slice_make(begin, (size_t)(colon - begin)), slice_trim(value), odd, way, out, why);
+		status = h1_field(a, slice_make(begin, (size_t)(colon - begin)), slice_trim(value), odd, way, out, why);
 		if (status)
 			return status;
 		count += weight(&out->at[out->n - 1]);

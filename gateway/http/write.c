@@ -31,6 +31,11 @@ static bool is_field(const struct field *f, enum side side)
 	return bytes_is_token(f->name) && bytes_control(f->value.at, f->value.len) == f->value.len;
 }
 
+bool h1_may_answer(const struct field *f)
+{
+	return is_field(f, RESPONSE) && f->id != FIELD_CONNECTION;
+}
+
 /* "name: value" CRLF of all that is not hidden; false if one of them may not be sent. */
 static bool sum_fields(const struct fields *f, enum side side, size_t *sum)
 {

@@ -36,6 +36,7 @@ static void bury(struct task *t)
 static void close_record(struct exchange *x)
 {
 	timer_stop(&x->total);
+	work_end(&x->work);
 	record_waf_lines(x, 0);
 	record_count(x);
 	record_write(x);
@@ -119,6 +120,8 @@ struct exchange *exchange_new(struct proxy *p, struct budget *b, const struct ex
 	x->generation = generation_hold(p->current);
 	x->front = front;
 	x->stream = stream;
+	x->version = (uint8_t)front->version;
+	work_init(&x->work);
 	arena_init(&x->arena, &x->budget, ARENA_BLOCK);
 	spool_init(&x->spool, &x->budget, &p->spool);
 	answer_init(x);
@@ -509,5 +512,10 @@ void exchange_abort(struct exchange *x, enum reason why, const char *detail)
 		x->why = detail;
 	if (!x->status)
 		x->status = (uint16_t)reason_status(why);
+	/* An origin is at work until it has noticed. */
+	if (x->upstream && x->work.group) {
+		upstream_leave(x->upstream, x->work.group);
+		x->upstream = NULL;
+	}
 	let_go(x);
 }

@@ -11,11 +11,13 @@
 
 #include "gateway/proxy/generation.h"
 #include "gateway/proxy/spool.h"
+#include "gateway/proxy/work.h"
 
 struct exchange;
 struct upstream;
 
 struct exchange_front {
+	unsigned version; /* of HTTP: 1 or 2 */
 	/* A head: informational (status below 200), or the final one.  `body` and `length` frame it. */
 	void (*head)(struct exchange *x, unsigned status, const struct fields *fields, const struct fields *extra,
 		     enum http_body body, uint64_t length);
@@ -65,6 +67,9 @@ struct exchange {
 	struct generation *generation; /* that it began with; held */
 	const struct exchange_front *front;
 	void *stream;              /* the front's own */
+	uint8_t version;           /* of HTTP, with the client */
+	uint32_t stream_id;        /* of HTTP/2; 0: none */
+	struct work work;          /* until its record is written */
 	struct budget budget;      /* of this exchange; its parent is the connection's */
 	struct arena arena;
 	struct request req;

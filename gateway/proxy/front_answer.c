@@ -176,5 +176,5 @@ static void op_go_ahead(struct exchange *x)
 }
 
 const struct exchange_front front_operations = {
-	.head = op_head, .body = op_body, .end = op_end, .want = op_want, .go_ahead = op_go_ahead,
+	.version = 1, .head = op_head, .body = op_body, .end = op_end, .want = op_want, .go_ahead = op_go_ahead,
 };

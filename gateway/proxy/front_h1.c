@@ -7,6 +7,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/base/metric.h"
+#include "gateway/proxy/front_h2.h"
 #include "gateway/proxy/front_parts.h"
 #include "gateway/proxy/generation.h"
 #include "gateway/proxy/quarantine.h"
@@ -26,7 +27,7 @@ struct front *front_of(struct list *link)
 
 static bool is_idle(const struct front *f)
 {
-	return f->phase == FRONT_IDLE || f->phase == FRONT_HEAD;
+	return f->phase == FRONT_IDLE || f->phase == FRONT_HEAD || (f->phase == FRONT_H2 && h2_is_idle(f));
 }
 
 /* ---- The end of a connection ---- */
@@ -61,6 +62,7 @@ void front_shut(struct front *f, bool cut)
 		sock_close(&f->sock);
 	if (x)
 		exchange_abort(x, REASON_CLIENT_LEFT, "the client went away");
+	h2_close(f);
 	buf_done(&f->in);
 	buf_done(&f->out);
 	list_remove(&f->link);
@@ -86,13 +88,14 @@ bool front_evict(struct proxy *p)
 
 	if (list_empty(&p->idle))
 		return false;
+	if (f->phase == FRONT_H2)
+		h2_say_goodbye(f);
 	/* Whoever is in the middle of a head must not take the end for an answer. */
 	front_shut(f, f->phase == FRONT_HEAD);
 	return true;
 }
 
-/* Close so that the client can still read what was sent: end our side, read the rest away. */
-static void linger(struct front *f)
+void front_linger(struct front *f, uint32_t most)
 {
 	if (f->body_over && !f->sock.readable && !buf_len(&f->in)) {
 		front_shut(f, false);
@@ -103,6 +106,7 @@ static void linger(struct front *f)
 	shutdown(f->sock.watch.fd, SHUT_WR);
 	f->phase = FRONT_LINGERING;
 	f->drained = 0;
+	f->drain_most = most;
 	buf_done(&f->in);
 	timer_start(f->proxy->loop, &f->timer, DRAIN_MS);
 	task_start(f->proxy->loop, &f->go);
@@ -176,6 +180,9 @@ static void late(struct timer *t)
 	case FRONT_HEAD:
 		front_refuse_head(f, REASON_SLOW_HEAD, 0, "the header section took too long");
 		break;
+	case FRONT_H2:
+		h2_late(f);
+		break;
 	case FRONT_BUSY:
 	case FRONT_FLUSHING:
 		tick(f);
@@ -207,7 +214,7 @@ void front_next_request(struct front *f)
 static void after_answer(struct front *f)
 {
 	if (!f->keep) {
-		linger(f);
+		front_linger(f, FRONT_DRAIN_BYTES);
 	} else if (f->body_over) {
 		front_next_request(f);
 	} else {
@@ -263,10 +270,16 @@ static bool fill(struct front *f, uint32_t room)
 
 static void drain(struct front *f)
 {
-	char trash[4096];
+	char trash[16384];
 
-	while (f->sock.readable && f->drained < FRONT_DRAIN_BYTES) {
-		ssize_t n = sock_read(&f->sock, trash, sizeof trash);
+	for (unsigned steps = 0; f->sock.readable && f->drained < f->drain_most; steps++) {
+		ssize_t n;
+
+		if (steps == TURN_STEPS) {
+			task_start(f->proxy->loop, &f->go);
+			return;
+		}
+		n = sock_read(&f->sock, trash, sizeof trash);
 
 		if (n == SOCK_AGAIN)
 			return;
@@ -276,8 +289,16 @@ static void drain(struct front *f)
 		}
 		f->drained += (uint32_t)n;
 	}
-	if (f->drained >= FRONT_DRAIN_BYTES)
+	if (f->drained >= f->drain_most)
 		front_shut(f, false);
+}
+
+bool front_speak_h2(struct front *f)
+{
+	if (h2_open(f))
+		return true;
+	front_shut(f, true);
+	return false;
 }
 
 /* One step of whatever phase it is.  False: nothing more can be done now. */
@@ -292,6 +313,9 @@ static bool step(struct front *f)
 	case FRONT_IDLE:
 	case FRONT_HEAD:
 		return front_parse_head(f) || fill(f, READ_HEAD);
+	case FRONT_H2:
+		h2_go(f);
+		return false;
 	case FRONT_BUSY:
 		if (f->body_over)
 			return false;
@@ -327,6 +351,10 @@ void front_go(struct front *f)
 	unsigned steps = 0;
 
 	quarantine_mark(f->proxy, f->print);
+	if (f->phase == FRONT_H2) {
+		h2_go(f);
+		return;
+	}
 	if (is_open(f) && f->sock.writable)
 		front_flush(f);
 	while (!f->broken && steps < TURN_STEPS && step(f))
@@ -369,7 +397,9 @@ static void ready(struct watch *w, unsigned what)
 void front_drain(struct front *f)
 {
 	f->keep = false;
-	if (is_idle(f) && !buf_len(&f->in))
+	if (f->phase == FRONT_H2)
+		h2_drain(f);
+	else if (is_idle(f) && !buf_len(&f->in))
 		front_shut(f, false);
 }
 
@@ -391,6 +421,7 @@ bool front_open(struct proxy *p, const struct proxy_listener *listener, bool hop
 		return false;
 	f->proxy = p;
 	f->serve = listener->serve;
+	f->http2 = listener->http2;
 	f->peer = *peer;
 	f->peer_port = port;
 	f->came_us = loop_us(p->loop);
@@ -418,6 +449,8 @@ bool front_open(struct proxy *p, const struct proxy_listener *listener, bool hop
 			return false;
 		}
 		tls_charge(f->sock.tls, &f->budget);
+		if (f->http2)
+			tls_offer_h2(f->sock.tls);
 	}
 	if (!hop) {
 		f->place = guard_came(p, peer);

@@ -15,6 +15,7 @@ enum front_phase {
 	FRONT_HANDSHAKING,
 	FRONT_IDLE,      /* between requests */
 	FRONT_HEAD,      /* part of a head is here */
+	FRONT_H2,        /* HTTP/2: front_h2.c */
 	FRONT_BUSY,      /* an exchange is in progress */
 	FRONT_FLUSHING,  /* the answer is complete, not all of it is sent */
 	FRONT_DRAINING,  /* the rest of the content is read away before the next request */
@@ -28,12 +29,13 @@ struct front {
 	int serve;     /* enum config_serve of the listener it came through */
 	struct budget budget;
 	struct list link; /* in proxy->fronts */
-	struct list idle; /* in proxy->idle while IDLE or HEAD */
+	struct list idle; /* in proxy->idle while IDLE or HEAD, or H2 without a stream */
 	struct list shake; /* in one of proxy->shakes, while its handshake has something to do */
 	struct timer timer;
 	struct task go, bury;
 	struct buf in, out;
 	struct exchange *x;
+	struct h2 *h2; /* NULL: HTTP/1.1 */
 	struct addr peer; /* the client, as far as the connection says: the other end, or whom a PROXY header names */
 	uint16_t peer_port;
 	struct guard_place place; /* of the address guard, */
@@ -42,12 +44,14 @@ struct front {
 	struct addr hop;
 	uint8_t phase; /* enum front_phase */
 	bool keep, broken;
+	bool http2;    /* its listener offers HTTP/2 */
+	bool ticking;  /* of HTTP/2: the timer is the clock of what is in progress, not of idleness */
 	bool out_chunked, body_over, skipped_line;
 	int64_t came_us, handshake_us; /* the time we took for its handshake */
 	int64_t queued_us; /* for its handshake's share */
 	bool spoken; /* the client has sent its first byte */
 	bool shaking; /* its handshake has had a share */
-	uint32_t requests, drained;
+	uint32_t requests, drained, drain_most;
 	uint64_t print; /* of the request in progress: quarantine.h */
 	struct h1_scan scan;
 
@@ -71,6 +75,11 @@ void front_begin(struct front *f);
 void front_next_request(struct front *f);
 /* Do what can be done now. */
 void front_go(struct front *f);
+/* Close so that the client can still read what was sent: end our side, read the rest away,
+ * `most` bytes of it. */
+void front_linger(struct front *f, uint32_t most);
+/* The connection speaks HTTP/2 from here on.  False: it is closed. */
+bool front_speak_h2(struct front *f);
 /* How often the clocks of a busy connection are looked at. */
 int64_t front_tick_ms(const struct front *f);
 
@@ -86,6 +95,12 @@ void front_shake(struct front *f);
 
 /* ---- front_request.c: what the client sends ---- */
 
+/* Who asks, as far as the connection says. */
+void front_introduce(const struct front *f, struct exchange *x);
+/* Answer a head that is no request: `status` and `why` are h1_request's, or h2_request's. */
+void front_refuse_request(struct exchange *x, unsigned status, const char *why);
+/* A request that has come is refused because the worker is late. */
+bool front_is_shed(const struct front *f);
 /* Look for a head in `in`.  True when something was done and it is worth looking again. */
 bool front_parse_head(struct front *f);
 /* Answer what cannot be a request; the connection ends with it. */

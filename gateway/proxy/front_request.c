@@ -5,6 +5,24 @@
 
 /* ---- Heads ---- */
 
+void front_introduce(const struct front *f, struct exchange *x)
+{
+	x->peer = f->peer;
+	x->hop = f->hop;
+	x->hopped = f->hopped;
+	x->facts.client = f->peer;
+	x->facts.client_port = f->peer_port;
+	x->req.minor = 1;
+	if (!f->sock.tls)
+		return;
+	x->tls = f->sock.tls;
+	x->facts.secure = true;
+	x->facts.tls_version = slice_of(tls_version(f->sock.tls));
+	x->facts.tls_sni = tls_sni(f->sock.tls);
+	x->facts.policy_facts.tls_version = tls_version_number(f->sock.tls);
+	x->facts.policy_facts.tls_sni = x->facts.tls_sni;
+}
+
 static struct exchange *begin(struct front *f)
 {
 	struct exchange *x = exchange_new(f->proxy, &f->budget, &front_operations, f);
@@ -23,20 +41,7 @@ static struct exchange *begin(struct front *f)
 	f->body_waited_ms = f->stalled_ms = 0;
 	f->ticked_ms = loop_ms(f->proxy->loop);
 	timer_start(f->proxy->loop, &f->timer, front_tick_ms(f));
-	x->peer = f->peer;
-	x->hop = f->hop;
-	x->hopped = f->hopped;
-	x->facts.client = f->peer;
-	x->facts.client_port = f->peer_port;
-	x->req.minor = 1;
-	if (f->sock.tls) {
-		x->tls = f->sock.tls;
-		x->facts.secure = true;
-		x->facts.tls_version = slice_of(tls_version(f->sock.tls));
-		x->facts.tls_sni = tls_sni(f->sock.tls);
-		x->facts.policy_facts.tls_version = tls_version_number(f->sock.tls);
-		x->facts.policy_facts.tls_sni = x->facts.tls_sni;
-	}
+	front_introduce(f, x);
 	return x;
 }
 
@@ -74,6 +79,16 @@ static enum reason reason_of(const struct exchange *x, unsigned status)
 	}
 }
 
+void front_refuse_request(struct exchange *x, unsigned status, const char *why)
+{
+	exchange_refuse(x, reason_of(x, status), status == 503 ? guard_starved_head(x->proxy) : status, why);
+}
+
+bool front_is_shed(const struct front *f)
+{
+	return shed_request(f->proxy, f->sock.tls || f->requests > 1 ? SHED_REQUEST : SHED_CONNECTION);
+}
+
 static void start_request(struct front *f, struct slice head)
 {
 	const struct config_client *c = &f->proxy->config->client;
@@ -98,7 +113,7 @@ static void start_request(struct front *f, struct slice head)
 	if (status) {
 		f->body = HTTP_BODY_CLOSE;
 		f->body_over = false;
-		exchange_refuse(x, reason_of(x, status), status == 503 ? guard_starved_head(f->proxy) : status, why);
+		front_refuse_request(x, status, why);
 		return;
 	}
 	f->body = x->req.body;
@@ -107,10 +122,23 @@ static void start_request(struct front *f, struct slice head)
 	h1_chunks_init(&f->chunks);
 	if (f->body_over)
 		x->body_ended = true;
-	if (shed_request(f->proxy, f->sock.tls || f->requests > 1 ? SHED_REQUEST : SHED_CONNECTION))
+	if (front_is_shed(f))
 		exchange_refuse(x, REASON_OVERLOAD, 0, "the worker is late");
 	else
 		exchange_start(x, f->serve == CONFIG_REDIRECT);
+}
+
+/* HTTP/2 without TLS begins with what is no request (RFC 9113 section 3.4), where the listener takes it.  True: it
+ * does so, or may do so yet. */
+static bool begins_as_h2(const struct front *f, bool *whole)
+{
+	static const struct slice preface = {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24};
+	struct slice in = buf_slice(&f->in);
+	size_t n = in.len < preface.len ? in.len : preface.len;
+
+	*whole = n == preface.len;
+	return f->http2 && !f->sock.tls && !f->requests && !f->scan.seen &&
+	       slice_eq(slice_first(in, n), slice_first(preface, n));
 }
 
 bool front_parse_head(struct front *f)
@@ -118,6 +146,7 @@ bool front_parse_head(struct front *f)
 	const struct config_client *c = &f->proxy->config->client;
 	const char *why = "not HTTP";
 	uint32_t len;
+	bool whole;
 
 	if (!f->skipped_line && !f->scan.seen && buf_len(&f->in) && f->in.at[f->in.start] == '\r') {
 		if (buf_len(&f->in) < 2)
@@ -134,6 +163,11 @@ bool front_parse_head(struct front *f)
 		list_remove(&f->idle);
 		list_push_last(&f->proxy->idle, &f->idle);
 		timer_start(f->proxy->loop, &f->timer, c->head_ms);
+	}
+	if (begins_as_h2(f, &whole)) {
+		if (whole)
+			front_speak_h2(f);
+		return whole;
 	}
 	switch (h1_scan(&f->scan, buf_slice(&f->in), &len, &why)) {
 	case H1_HEAD:

@@ -40,7 +40,8 @@ static void shaken(struct front *f)
 	list_push_last(&f->proxy->idle, &f->idle);
 	f->sock.readable = true;
 	timer_start(f->proxy->loop, &f->timer, f->proxy->config->client.head_ms);
-	front_go(f);
+	if (!slice_is(tls_alpn(f->sock.tls), "h2") || front_speak_h2(f))
+		front_go(f);
 }
 
 static void step(struct front *f)

@@ -60,7 +60,8 @@ static bool make_listeners(struct generation *g, struct fail *f)
 	g->listeners_n = g->config->listeners.n;
 	for (unsigned i = 0; i < g->listeners_n; i++)
 		g->listeners[i] = (struct proxy_listener){
-			.proxy = g->proxy, .number = i, .serve = configs[i].serve, .port = configs[i].port, .fd = g->plan.listeners[i]};
+			.proxy = g->proxy, .number = i, .serve = configs[i].serve, .port = configs[i].port,
+			.http2 = config_offers_h2(&configs[i]), .fd = g->plan.listeners[i]};
 	return true;
 }
 

@@ -185,7 +185,8 @@ void proxy_adopt(struct proxy *p, unsigned slot, const int *fds, unsigned n)
 		if (more)
 			more[p->adopted_n + i] = (struct proxy_listener){.proxy = p, .number = i, .fd = fds[i], .slot = slot,
 									 .serve = p->current->listeners[i].serve,
-									 .port = p->current->listeners[i].port};
+									 .port = p->current->listeners[i].port,
+									 .http2 = p->current->listeners[i].http2};
 		else
 			close(fds[i]);
 	if (more) {
@@ -232,6 +233,7 @@ struct proxy *proxy_new(const struct proxy_plan *plan)
 	list_init(&p->idle);
 	p->descriptors = guard_descriptors();
 	list_init(&p->ack_waiters);
+	list_init(&p->left);
 	timer_init(&p->accept_again, accept_again);
 	front_shakes_init(p);
 	return p;
@@ -270,6 +272,7 @@ void proxy_free(struct proxy *p)
 		proxy_return(p, p->adopted[0].slot);
 	if (p->current)
 		generation_retire(p->current);
+	upstream_close_left(p);
 	/* What was closed is freed by the loop's tasks. */
 	loop_turn(p->loop, 0);
 	front_shakes_stop(p);

@@ -49,6 +49,7 @@ struct proxy_listener {
 	unsigned number;        /* of the configuration's */
 	int serve;              /* enum config_serve */
 	uint16_t port;
+	bool http2;             /* it offers HTTP/2 */
 	int fd;                 /* -1: closed */
 	unsigned slot;          /* of an adopted one: whose it is */
 };
@@ -100,6 +101,7 @@ struct proxy {
 	unsigned random_left;
 	char date[32];              /* the last second in words, for Date */
 	int64_t date_s;             /* which one */
+	struct list left;           /* origins' connections whose clients have left (upstream_leave) */
 	struct list ack_waiters;    /* exchanges whose log lines are on their way */
 };
 

@@ -33,6 +33,7 @@ void record_count(const struct exchange *x)
 
 	metric_request(x->site ? metric_site_of(x->site->head.key) : METRIC_SITE_NONE, decision_of(x), reason_of(x));
 	metric_count((enum metric)(METRIC_ANSWERS_NONE + (class < 6 ? class : 0)));
+	metric_count(x->version == 2 ? METRIC_REQUESTS_2 : x->req.minor ? METRIC_REQUESTS_1_1 : METRIC_REQUESTS_1_0);
 	metric_add(METRIC_RECEIVED, x->body_bytes);
 	metric_add(METRIC_SENT, x->sent_bytes);
 	metric_span(SPAN_REQUEST, now - x->began_us);

@@ -35,6 +35,7 @@ void upstream_shut(struct upstream *u)
 	if (u->state == IDLE)
 		u->origin->idle_n--;
 	u->state = CLOSED;
+	work_end(&u->work);
 	list_remove(&u->pooled);
 	timer_stop(&u->timer);
 	task_stop(&u->more);
@@ -48,6 +49,31 @@ void upstream_shut(struct upstream *u)
 void upstream_abandon(struct upstream *u)
 {
 	upstream_shut(u);
+}
+
+/* Our end is closed, which many origins take as a reason to stop; what they send says that they have. */
+void upstream_leave(struct upstream *u, struct work_group *g)
+{
+	if (u->state != ASKING || !u->sent_any || u->got_any) {
+		upstream_shut(u);
+		return;
+	}
+	u->state = LEFT;
+	u->x = NULL;
+	work_begin(&u->work, g);
+	list_push_last(&u->proxy->left, &u->pooled);
+	buf_done(&u->in);
+	buf_done(&u->out);
+	if (u->sock.tls)
+		tls_shutdown(u->sock.tls);
+	shutdown(u->sock.watch.fd, SHUT_WR);
+	timer_start(u->proxy->loop, &u->timer, u->origin->config->first_byte_ms);
+}
+
+void upstream_close_left(struct proxy *p)
+{
+	while (!list_empty(&p->left))
+		upstream_shut(LIST_OF(p->left.next, struct upstream, pooled));
 }
 
 void upstream_fail(struct upstream *u, enum reason why, const char *detail)
@@ -80,6 +106,7 @@ static void late(struct timer *t)
 
 	switch (u->state) {
 	case IDLE:
+	case LEFT:
 		upstream_shut(u);
 		break;
 	case CONNECTING:
@@ -256,6 +283,7 @@ static struct upstream *upstream_new(struct exchange *x, struct proxy_origin *o,
 	u->server = s;
 	u->dialled_us = loop_us(x->proxy->loop);
 	list_init(&u->pooled);
+	work_init(&u->work);
 	timer_init(&u->timer, late);
 	task_init(&u->more, upstream_more);
 	task_init(&u->bury, bury);
@@ -339,6 +367,10 @@ static void ready(struct watch *w, unsigned what)
 		break;
 	case IDLE:
 		if (what & LOOP_READ && !upstream_is_quiet(u))
+			upstream_shut(u);
+		break;
+	case LEFT:
+		if (what & (LOOP_READ | LOOP_HANGUP))
 			upstream_shut(u);
 		break;
 	case ASKING:

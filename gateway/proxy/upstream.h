@@ -15,6 +15,10 @@ void upstream_body_end(struct upstream *u);
 void upstream_resume(struct upstream *u);
 /* The exchange needs it no more: close it.  No call to the exchange follows. */
 void upstream_abandon(struct upstream *u);
+/* The same, where the client has left: until the origin has noticed, or answered, it counts as work of the group. */
+void upstream_leave(struct upstream *u, struct work_group *g);
+/* Wait for none of those any longer. */
+void upstream_close_left(struct proxy *p);
 /* Pooled connections and health of `s` are from now on those of `t`, the same server in another generation. */
 void upstream_take_over(struct proxy_origin *to, struct proxy_server *t, struct proxy_origin *from, struct proxy_server *s);
 /* Close every pooled connection of an origin. */

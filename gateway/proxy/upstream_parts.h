@@ -6,7 +6,7 @@
 #include "gateway/proxy/sock.h"
 #include "gateway/proxy/upstream.h"
 
-enum upstream_state { CONNECTING, HANDSHAKING, ASKING, IDLE, CLOSED };
+enum upstream_state { CONNECTING, HANDSHAKING, ASKING, IDLE, LEFT, CLOSED };
 enum upstream_part { PART_HEAD, PART_BODY, PART_OVER };
 
 struct upstream {
@@ -14,8 +14,9 @@ struct upstream {
 	struct proxy *proxy;
 	struct proxy_origin *origin;
 	struct proxy_server *server;
-	struct exchange *x;   /* NULL: pooled or closed */
-	struct list pooled;
+	struct exchange *x;   /* NULL: pooled, left or closed */
+	struct work work;     /* of a client that has left */
+	struct list pooled;   /* of its server; or of those that were left */
 	struct timer timer;
 	struct task more, bury;
 	struct buf in, out;

@@ -45,6 +45,7 @@ struct tls {
 	int64_t odd_us;    /* when `odd` was counted last */
 	char first[7];     /* the first bytes a client sent: HTTP or TLS? */
 	bool has_sni;
+	bool offers_h2;
 	bool drained;      /* the socket is empty until tls_readable() */
 	bool starved;      /* OpenSSL asked for more than there was */
 	bool full;         /* the socket takes no more in this call */

@@ -13,8 +13,8 @@
 #include "gateway/loop/loop.h"
 #include "gateway/tls/inner.h"
 
-/* In our order of preference; h2 goes in front once there is a front for it. */
-static const char *const protocols[] = {"http/1.1"};
+/* In our order of preference. */
+static const char *const protocols[] = {"h2", "http/1.1"};
 
 struct set {
 	SSL_CTX *ctx;
@@ -131,9 +131,8 @@ static int on_hello(SSL *ssl, int *alert, void *arg)
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *in, unsigned in_n,
 		   void *arg)
 {
-	(void)ssl;
 	(void)arg;
-	for (size_t i = 0; i < sizeof protocols / sizeof *protocols; i++) {
+	for (size_t i = tls_of(ssl)->offers_h2 ? 0 : 1; i < sizeof protocols / sizeof *protocols; i++) {
 		struct slice ours = slice_of(protocols[i]);
 
 		for (unsigned k = 0; k < in_n && k + 1u + in[k] <= in_n; k += 1u + in[k])
@@ -434,6 +433,11 @@ void tls_server_free(struct tls_server *s)
 struct tls_ticket_source *tls_server_tickets(struct tls_server *s)
 {
 	return &s->tickets;
+}
+
+void tls_offer_h2(struct tls *t)
+{
+	t->offers_h2 = true;
 }
 
 struct tls *tls_accept(struct tls_server *s, int fd)

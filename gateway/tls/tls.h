@@ -109,6 +109,8 @@ struct tls; /* wraps a non-blocking socket; does not close it */
 struct tls *tls_accept(struct tls_server *s, int fd);
 /* `name`: SNI and the name the certificate must carry. */
 struct tls *tls_connect(struct tls_client *c, int fd, struct slice name);
+/* Offer HTTP/2 before HTTP/1.1, in the handshake that is to come. */
+void tls_offer_h2(struct tls *t);
 void tls_free(struct tls *t);
 /* What OpenSSL holds for this connection is charged there, as far as it is counted: also beyond a limit. */
 void tls_charge(struct tls *t, struct budget *b);

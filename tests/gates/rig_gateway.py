@@ -234,6 +234,16 @@ class Gateway:
             time.sleep(0.02)
         raise AssertionError("no record of " + wanted)
 
+    def record_where(self, is_it, within=5.0):
+        """The newest record that is so; waits for it."""
+        end = time.monotonic() + within
+        while time.monotonic() < end:
+            for line in reversed(self.log()):
+                if is_it(line):
+                    return line
+            time.sleep(0.02)
+        raise AssertionError("no such record; the newest: %s" % self.log()[-1:])
+
     def waf_ids(self, at_least=0, within=0.0):
         end = time.monotonic() + within
         while True:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from rig_client import Closed, request
+from rig_client import request
 from rig_framing import HOST, POLICY, SITES, canary, head, is_refusal, post, refused, told, watched
 from rig_origin import HANG, page
 
@@ -211,21 +211,3 @@ def test_no_upgrade_reaches_an_origin(rig, lines, tls):
 def test_http2_prior_knowledge_is_refused(rig, tls):
     settings = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
     refused(rig, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings, {400, 505}, tls=tls)
-
-
-def test_a_client_that_offers_only_http2_gets_no_connection(rig):
-    """By ALPN there is http/1.1 or nothing."""
-    import ssl
-    from rig_client import trusting
-    context = trusting()
-    context.set_alpn_protocols(["h2"])
-    try:
-        with rig.client(tls=context) as c:
-            assert c.socket.selected_alpn_protocol() != "h2"
-            try:
-                assert c.get("/").status == 200
-            except Closed:
-                pass
-    except (ssl.SSLError, ConnectionResetError):
-        pass
-    canary(rig)

@@ -31,6 +31,7 @@ GUARDED = {
     r"re2/": ("policies/",),
     r"seccomp": ("gateway/cage/",),
     r"jansson": ("gateway/cli/",),
+    r"nghttp2/": ("gateway/proxy/h2_",),
 }
 
 

@@ -105,9 +105,31 @@ static void test_the_nth_allocation_fails_once(void **state)
 	assert_int_equal(b.used, 0);
 }
 
+static void test_what_must_be_had_is_charged_beyond_the_limit(void **state)
+{
+	struct budget top = {.limit = 100}, b = {.limit = 50, .parent = &top};
+	void *p = mem_take_beyond(&b, 80), *q;
+
+	(void)state;
+	assert_non_null(p);
+	assert_int_equal(b.used, 80);
+	assert_int_equal(top.used, 80);
+	assert_int_equal(b.peak, 80);
+	assert_null(mem_take(&b, 1));
+	mem_fail_at(1);
+	q = mem_take_beyond(&b, 1);
+	assert_non_null(q);
+	assert_false(mem_failed());
+	mem_fail_at(0);
+	mem_give(&b, p, 80);
+	mem_give(&b, q, 1);
+	assert_int_equal(top.used, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_must_be_had_is_charged_beyond_the_limit),
 		cmocka_unit_test(test_charges_go_all_the_way_up),
 		cmocka_unit_test(test_no_sum_overflows),
 		cmocka_unit_test(test_the_reserve_is_for_small_pieces),

@@ -85,7 +85,7 @@ static void test_every_bound_has_its_default(void **state)
 	assert_int_equal(c->client.total_ms, 3600000);
 	assert_int_equal(c->client.connections, 50000);
 	assert_int_equal(c->client.per_address, 256);
-	assert_int_equal(c->client.memory, 1 << 20);
+	assert_int_equal(c->client.memory, 2 << 20);
 	assert_int_equal(c->waf.queue_ms, 1000);
 	assert_int_equal(c->waf.run_ms, 250);
 	assert_int_equal(c->waf.run_ms_per_kib, 1);
