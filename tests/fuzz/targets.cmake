@@ -38,3 +38,11 @@ fuzz(tls_hello NEEDS tls)
 fuzz(addr NEEDS base)
 fuzz(text NEEDS policies)
 fuzz(args NEEDS policies)
+
+# ---- Content ----
+pkg_check_modules(LIBXML REQUIRED IMPORTED_TARGET libxml-2.0)
+fuzz(media NEEDS waf)
+fuzz(json_body DICT json NEEDS waf PkgConfig::JANSSON)
+fuzz(xml_body DICT xml NEEDS waf PkgConfig::LIBXML)
+fuzz(multipart DICT multipart NEEDS waf)
+fuzz(extras DICT json NEEDS waf PkgConfig::JANSSON)
