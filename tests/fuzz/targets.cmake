@@ -46,3 +46,10 @@ fuzz(json_body DICT json NEEDS waf PkgConfig::JANSSON)
 fuzz(xml_body DICT xml NEEDS waf PkgConfig::LIBXML)
 fuzz(multipart DICT multipart NEEDS waf)
 fuzz(extras DICT json NEEDS waf PkgConfig::JANSSON)
+
+# ---- What goes out: logs, metrics; what comes from Redis and from files ----
+fuzz(log_line NEEDS base)
+fuzz(log_json NEEDS base PkgConfig::JANSSON)
+fuzz(metrics NEEDS admin PkgConfig::JANSSON)
+fuzz(redis_reply DICT redis NEEDS redis)
+fuzz(zone NEEDS policies)
