@@ -64,3 +64,11 @@ fuzz(control NEEDS proc)
 fuzz(inspector NEEDS engine)
 fuzz(pool NEEDS rules)
 fuzz(mmdb NEEDS geoip)
+
+# ---- Files of the operator's ----
+fuzz(yaml DICT yaml NEEDS base)
+fuzz(expr_model NEEDS policies)
+fuzz(expr_text DICT expr NEEDS policies)
+fuzz(policy DICT policy NEEDS policies)
+fuzz(bundle DICT bundle NEEDS waf)
+fuzz(config DICT config WRAP getaddrinfo freeaddrinfo NEEDS config)
