@@ -72,3 +72,9 @@ fuzz(expr_text DICT expr NEEDS policies)
 fuzz(policy DICT policy NEEDS policies)
 fuzz(bundle DICT bundle NEEDS waf)
 fuzz(config DICT config WRAP getaddrinfo freeaddrinfo NEEDS config)
+
+# ---- Parts of the data path ----
+fuzz(forwarded DICT forwarded NEEDS proxy)
+fuzz(record NEEDS proxy PkgConfig::JANSSON)
+fuzz(admin DICT h1 NEEDS admin)
+fuzz(whole DICT h1 NEEDS proxy)
