@@ -50,6 +50,7 @@ fuzz(extras DICT json NEEDS waf PkgConfig::JANSSON)
 # ---- What goes out: logs, metrics; what comes from Redis and from files ----
 fuzz(log_line NEEDS base)
 fuzz(log_json NEEDS base PkgConfig::JANSSON)
+fuzz(redact NEEDS engine)
 fuzz(metrics NEEDS admin PkgConfig::JANSSON)
 fuzz(redis_reply DICT redis NEEDS redis)
 fuzz(zone NEEDS policies)
