@@ -45,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		return 0;
 	arena_init(&a, NULL, 4096);
 	buf_init(&data, NULL);
-	/* The engine says of which variable, or the text does. */
+	/* The text says of which variable, or the engine does. */
 	MUST(buf_put_slice(&data, left) && buf_print(&data, "found within %.*s: ", SLICE_F(variable)) && buf_put_slice(&data, middle) &&
 	     buf_print(&data, SECRET) && buf_put_slice(&data, in.rest));
 	check(&a, buf_slice(&data), SLICE("ARGS:q"), most);
@@ -53,6 +53,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	buf_eat(&data, buf_len(&data));
 	MUST(buf_put_slice(&data, left) && buf_print(&data, "%s" SECRET, name) && buf_put_slice(&data, in.rest));
 	check(&a, buf_slice(&data), SLICE("REQUEST_BODY"), most);
+	/* All of that as the name of an argument. */
+	check(&a, SLICE("x"), buf_slice(&data), most);
 	buf_done(&data);
 	arena_done(&a);
 	return 0;
