@@ -125,8 +125,9 @@ static const char *read_part_header(struct slice line, struct part *p)
 	return NULL;
 }
 
-/* Headers up to the empty line; *i behind it. */
-static const char *read_part_head(struct slice body, size_t *i, struct part *p)
+/* Headers up to the empty line; *i behind it.  A line that begins like a boundary is one to whoever looks for those
+ * first. */
+static const char *read_part_head(struct slice body, struct slice between, size_t *i, struct part *p)
 {
 	for (unsigned n = 0;; n++) {
 		struct slice rest = slice_after(body, *i), line;
@@ -138,6 +139,8 @@ static const char *read_part_head(struct slice body, size_t *i, struct part *p)
 		*i += line.len + 2;
 		if (!line.len)
 			return p->dispositions ? NULL : "a part without Content-Disposition";
+		if (slice_starts(line, slice_after(between, 2)))
+			return "a boundary among a part's headers";
 		why = n == HEADERS_MOST ? body_too_many : read_part_header(line, p);
 		if (why)
 			return why;
@@ -193,7 +196,7 @@ static const char *read_part(struct slice body, struct slice between, size_t *i,
 			     struct body_look *look)
 {
 	struct part p = {.into = &look->extras};
-	const char *why = read_part_head(body, i, &p), *end;
+	const char *why = read_part_head(body, between, i, &p), *end;
 	struct slice data;
 
 	if (why)

@@ -340,30 +340,39 @@ static bool markup(struct xml *x)
 
 /* ---- The document ---- */
 
-/* The declaration may name another encoding than the one that is inspected, or a version with other rules. */
+/* Behind white space: the word, "=", and a value in quotes.  Or nothing is taken. */
+static bool take_said(struct xml *x, struct slice word, struct slice *value)
+{
+	size_t from = x->at;
+	bool said = take_space(x) && take(x, word);
+	char quote;
+
+	take_space(x);
+	said = said && take(x, SLICE("="));
+	take_space(x);
+	quote = peek(x) == '\'' ? '\'' : '"';
+	if (said && take(x, slice_make(&quote, 1)) && take_until(x, slice_make(&quote, 1), value))
+		return true;
+	x->at = from;
+	return false;
+}
+
+/* The declaration may name another encoding than the one that is inspected, or a version with other rules.  What it
+ * says it says in this order, or some readers of XML read it and others do not. */
 static bool declaration(struct xml *x)
 {
-	struct slice text, name;
-	const char *at;
+	struct slice said;
 
-	if (!slice_starts(slice_after(x->body, x->at), SLICE("<?xml")))
+	if (!take(x, SLICE("<?xml")))
 		return true;
-	x->at += 5;
-	if (!take_until(x, SLICE("?>"), &text))
-		return false;
-	if (!is_space(text.len ? (unsigned char)text.at[0] : 0) || slice_contains(text, SLICE("<")) ||
-	    (!slice_contains(text, SLICE("version=\"1.0\"")) && !slice_contains(text, SLICE("version='1.0'"))))
+	if (!take_said(x, SLICE("version"), &said) || !slice_is(said, "1.0"))
 		return wrong(x, "a malformed XML declaration");
-	at = memmem(text.at, text.len, "encoding", 8);
-	if (!at)
-		return true;
-	name = trim(slice_after(text, (size_t)(at - text.at) + 8));
-	if (name.len && name.at[0] == '=')
-		name = trim(slice_after(name, 1));
-	if (name.len > 6 && (name.at[0] == '"' || name.at[0] == '\'') && name.at[6] == name.at[0] &&
-	    slice_ieq(slice_make(name.at + 1, 5), SLICE("utf-8")))
-		return true;
-	return wrong(x, "XML in another encoding than UTF-8");
+	if (take_said(x, SLICE("encoding"), &said) && !slice_ieq(said, SLICE("utf-8")))
+		return wrong(x, "XML in another encoding than UTF-8");
+	if (take_said(x, SLICE("standalone"), &said) && !slice_is(said, "yes") && !slice_is(said, "no"))
+		return wrong(x, "a malformed XML declaration");
+	take_space(x);
+	return take(x, SLICE("?>")) || wrong(x, "a malformed XML declaration");
 }
 
 /* At a "<", or at a character. */

@@ -2,6 +2,9 @@
 #include "rules/redact.h"
 
 #include "gateway/base/secret.h"
+#include "gateway/base/text.h"
+
+enum { NAME_MOST = 128 };
 
 static const struct slice within = {"found within ", 13};
 
@@ -55,6 +58,30 @@ static bool holds_secret(struct slice data, struct slice variable, struct slice 
 	return false;
 }
 
+/* Of a byte that is escaped what it means. */
+static char byte_at(struct slice s, size_t i)
+{
+	int high = s.at[i] == '%' && s.len - i >= 3 ? text_hex_digit(s.at[i + 1]) : -1;
+	int low = high >= 0 ? text_hex_digit(s.at[i + 2]) : -1;
+
+	return low >= 0 ? (char)(high << 4 | low) : s.at[i];
+}
+
+/* A variable as far as it is a collection and a name.  The client chooses the names of arguments: a JSON text that was
+ * sent as a form is one, with all the secrets in it. */
+static struct slice plain_name(struct slice variable)
+{
+	size_t colon = slice_find(variable, ':'), n = 0;
+
+	for (; n < variable.len && n < NAME_MOST; n++) {
+		char c = byte_at(variable, n);
+
+		if (n != colon && !ascii_is_alnum(c) && (unsigned char)c < 0x80 && (!c || !strchr("_-.[]$%", c)))
+			break;
+	}
+	return slice_first(variable, n);
+}
+
 struct slice redact(struct arena *a, struct slice data, struct slice variable, size_t most)
 {
 	struct slice which;
@@ -63,7 +90,7 @@ struct slice redact(struct arena *a, struct slice data, struct slice variable, s
 	if (!data.len)
 		return arena_copy(a, data);
 	if (holds_secret(data, variable, &which)) {
-		which = which.len > 128 ? slice_first(which, 128) : which;
+		which = plain_name(which);
 		return arena_print(a, "*** found within %.*s: ***", SLICE_F(which));
 	}
 	out = arena_take(a, most);

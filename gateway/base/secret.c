@@ -98,20 +98,23 @@ static void put(struct copy *c, struct slice s)
 	c->n += n;
 }
 
-/* Past a value that begins at `at`, up to one of `ends`; a quoted one ends with its quote.  `escaped`: it stands in
- * escapes itself, and so does what ends it. */
+/* Past a value that begins at `at`, up to one of `ends`; if it begins with a quote, none of them counts in quotes of that
+ * kind.  `escaped`: it stands in escapes itself, and so does what ends it. */
 static size_t past_value(const struct copy *c, size_t at, const char *ends, bool escaped)
 {
 	char first = at < c->text.len ? c->text.at[at] : 0;
 	char quote = c->loose && (first == '"' || first == '\'') ? first : 0;
+	bool inside = false;
 	struct unit u;
 
-	for (at += quote != 0; at < c->text.len; at += u.len) {
+	for (; at < c->text.len; at += u.len) {
 		u = escaped ? unit_at(c->text, at) : (struct unit){c->text.at[at], 1};
-		if (quote && u.byte == '\\' && at + 1 < c->text.len)
+		if (inside && u.byte == '\\' && at + 1 < c->text.len)
 			u.len = 2;
-		else if (quote ? u.byte == quote : is_one_of(u.byte, ends))
-			return at + (quote != 0);
+		else if (quote && u.byte == quote)
+			inside = !inside;
+		else if (!inside && is_one_of(u.byte, ends))
+			break;
 	}
 	return at;
 }

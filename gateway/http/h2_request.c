@@ -111,7 +111,7 @@ static unsigned read_pseudo(struct parts *p, struct slice name, struct slice val
 
 /* ---- Fields ---- */
 
-/* A token in lower case; *odd if it holds "_" or ".". */
+/* A token in lower case; *odd if it holds a sign other than "-". */
 static bool is_name(struct slice name, bool *odd)
 {
 	*odd = false;
@@ -120,7 +120,7 @@ static bool is_name(struct slice name, bool *odd)
 
 		if (!c || bytes_token[c] != c)
 			return false;
-		*odd = *odd || name.at[i] == '_' || name.at[i] == '.';
+		*odd |= !byte_is(name.at[i], BYTE_NAME);
 	}
 	return name.len > 0;
 }
@@ -207,7 +207,8 @@ static unsigned join_crumbs(struct arena *a, struct fields *f, const char **why)
 			memcpy(at + len, one->value.at, one->value.len);
 		len += one->value.len;
 	}
-	first->value = slice_make(at, len);
+	/* Behind an empty one there is a space that HTTP/1.1 does not carry. */
+	first->value = slice_trim(slice_make(at, len));
 	f->n = kept;
 	return 0;
 }

@@ -87,8 +87,8 @@ static bool is_behind_slashes(struct slice v, size_t from, size_t at, struct fou
 	return true;
 }
 
-/* The port behind a host that ends at `at`: where it ends, and its number. */
-static size_t port_behind(struct slice v, size_t at, uint64_t *port)
+/* The port behind a host or port that ends at `at`: where it ends, and its number. */
+static size_t read_port(struct slice v, size_t at, uint64_t *port)
 {
 	static const struct slice escaped = {"%3A", 3};
 	size_t from = at, end;
@@ -102,6 +102,17 @@ static size_t port_behind(struct slice v, size_t at, uint64_t *port)
 	if (from == at || end == from || (end < v.len && byte_is(v.at[end], BYTE_HOST)) ||
 	    !text_uint(slice_make(v.at + from, end - from), port))
 		return at;
+	return end;
+}
+
+/* With whatever follows it: a second port would be left to the public name. */
+static size_t port_behind(struct slice v, size_t at, uint64_t *port)
+{
+	size_t end = read_port(v, at, port), next;
+	uint64_t other;
+
+	while (end > at && (next = read_port(v, end, &other)) > end)
+		end = next;
 	return end;
 }
 

@@ -13,8 +13,8 @@ enum h1_way { H1_TO_ORIGIN, H1_TO_CLIENT };
 unsigned h1_section(struct arena *a, char *at, const char *end, uint32_t most, enum h1_way way, struct fields *out,
 		    const char **why);
 
-/* One field behind the others; its name is a token in lower case.  `odd`: there is "_" or "." in it.  0, or 400,
- * 503 and *why. */
+/* One field behind the others; its name is a token in lower case.  `odd`: there is a sign other than "-" in it.
+ * 0, or 400, 503 and *why. */
 unsigned h1_field(struct arena *a, struct slice name, struct slice value, bool odd, enum h1_way way, struct fields *out,
 		  const char **why);
 

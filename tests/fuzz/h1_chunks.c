@@ -1,6 +1,6 @@
 /* h1_chunks.c -- fuzz: any split of a chunked body gives the same bytes, end and refusal; what is decoded
  * and written in chunks again decodes to the same. */
-#include "h1_fuzz.h"
+#include "fuzz.h"
 
 struct decoded {
 	struct buf data;
@@ -73,8 +73,6 @@ static void check_round_trip(const struct decoded *d)
 	buf_done(&again.data);
 	buf_done(&out);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {

@@ -2,7 +2,7 @@
  *
  * Also: any split scans alike; a head that parses has been found by the
  * scanner; canonical targets and authorities do not change when read again. */
-#include "h1_fuzz.h"
+#include "fuzz.h"
 
 static void check_canonical(struct arena *a, const struct request *r)
 {
@@ -38,8 +38,6 @@ static void check_round_trip(struct arena *a, const struct request *r)
 	MUST(r->upgrade == again.upgrade && fuzz_same_fields(&r->fields, &again.fields));
 	buf_done(&out);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {

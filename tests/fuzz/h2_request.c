@@ -1,11 +1,9 @@
 /* h2_request.c -- fuzz: a header list that is accepted is written as exactly one HTTP/1.1 request, which is read as
  * the same.
  *
- *	clang ... tests/fuzz/h2_request.c, as in h1_fuzz.h
- *
  * Input: a byte of flags, then fields: the lengths of name and value, each a byte, and their bytes. */
 #include "gateway/http/h2.h"
-#include "h1_fuzz.h"
+#include "fuzz.h"
 
 static void check_round_trip(struct arena *a, const struct request *r)
 {
@@ -35,8 +33,6 @@ static bool take(struct slice *in, size_t n, struct slice *out)
 	*in = slice_after(*in, n);
 	return n > 0;
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {

@@ -1,16 +1,14 @@
 /* h2_session.c -- fuzz: an HTTP/2 connection, from frames to an origin.
  *
- *	clang ... -Itests/unit tests/fuzz/h2_session.c, with all that gateway/proxy needs
- *
  * Whatever a client sends: memory, buffers and streams stay within their bounds, never more than a hundred requests
  * are at work at the origin, each byte the origin gets belongs to a well-formed request, and when the connection is
  * over nothing is left.
  *
  * Input: steps, each a byte and what it needs: frames of any kind on any stream, requests that are in order, raw
  * bytes, time, reading or not. */
-#include "h1_fuzz.h"
+#include "fuzz.h"
 
-#include "gateway/proxy/h2_bed.h"
+#include "tests/unit/gateway/proxy/h2_bed.h"
 
 struct script {
 	const uint8_t *at, *end;
@@ -141,8 +139,6 @@ static void step(struct script *s)
 		bed_turn(s->bed, 0);
 	}
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {

@@ -1,12 +1,7 @@
 /* proxy_header.c -- fuzz: any split of a PROXY header gives the same answer, and what is accepted, written down
- * anew in both versions, names the same ends.
- *
- *	clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. -D_GNU_SOURCE \
- *		tests/fuzz/proxy_header.c gateway/http/proxy_header.c gateway/base/{addr,arena,fail,mem,slice,text}.c -o proxy_header
- *	./proxy_header -dict=tests/fuzz/proxy_header.dict -max_len=4200 CORPUS */
+ * anew in both versions, names the same ends. */
+#include "fuzz.h"
 #include "gateway/http/proxy_header.h"
-
-#include "h1_fuzz.h"
 
 static bool same(const struct proxy_header *a, const struct proxy_header *b)
 {
@@ -77,8 +72,6 @@ static void check_block(const struct proxy_header *h)
 	MUST(read_it(slice_make((const char *)block, sizeof block), &again, &len) == PROXY_HEADER_WHOLE);
 	MUST(len == sizeof block && same(&again, h));
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {

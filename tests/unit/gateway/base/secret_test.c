@@ -77,6 +77,10 @@ static void test_any_text(void **state)
 	static const struct text rows[] = {
 		{"Matched Data: <script> found within ARGS:q: <script>alert(1)</script>", NULL},
 		{"/login?user=ada&password=hunter2 HTTP/1.1", "/login?user=ada&password=*** HTTP/1.1"},
+		{"password=\"a\"hunter2&b=c", "password=***&b=c"},
+		{"token=\"secret\":\"hunter2\"&b=c", "token=***&b=c"},
+		{"sid:\"secret\":\"hunter2\"\r\nb=c", "sid:***\r\nb=c"},
+		{"{\"password\": \"a\"hunter2, \"b\": 1}", "{\"password\": ***, \"b\": 1}"},
 		{"{\"user\": \"ada\", \"password\": \"hunter2\", \"a\": 1}", "{\"user\": \"ada\", \"password\": ***, \"a\": 1}"},
 		{"{\"password\":\"hun\\\"ter2\"}", "{\"password\":***}"},
 		{"{\"pin\":1234}", "{\"pin\":***}"},

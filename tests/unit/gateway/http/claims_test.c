@@ -79,6 +79,32 @@ static void test_of_a_trusted_hop_what_only_it_can_know_stays(void **state)
 	check(true);
 }
 
+static void test_certificates_of_a_hop_are_hidden_where_the_gateway_asks_itself(void **state)
+{
+	static const struct {
+		const char *name;
+		bool hidden;
+	} rows[] = {
+		{"client-cert", true},       {"client-cert-chain", true}, {"x-client-cert-subject", true}, {"x-ssl-client-verify", true},
+		{"ssl-client-s-dn", true},   {"x-client-verify", true},   {"x-arr-clientcert", true},      {"x-amzn-mtls-clientcert", true},
+		{"x-client-dn", true},       {"remote-user", false},      {"cf-ray", false},               {"x-amzn-oidc-data", false},
+		{"x-forwarded-for", false},  {"cookie", false},           {"client-cer", false},
+	};
+	struct bed b;
+
+	(void)state;
+	bed_open(&b);
+	for (unsigned i = 0; i < ROWS(rows); i++) {
+		struct fields f = {0};
+
+		assert_true(fields_add(&f, &b.a, guard_put(&b.guard, slice_of(rows[i].name)), SLICE("x")));
+		http_hide_certificates(&f);
+		if (f.at[0].hidden != rows[i].hidden)
+			fail_msg("%s", rows[i].name);
+	}
+	bed_close(&b);
+}
+
 static void test_a_repeated_claim_is_hidden_each_time(void **state)
 {
 	struct fields f = {0};
@@ -149,6 +175,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_a_stranger_claims_is_hidden),
 		cmocka_unit_test(test_of_a_trusted_hop_what_only_it_can_know_stays),
+		cmocka_unit_test(test_certificates_of_a_hop_are_hidden_where_the_gateway_asks_itself),
 		cmocka_unit_test(test_a_repeated_claim_is_hidden_each_time),
 		cmocka_unit_test(test_no_look_alike_arrives),
 		cmocka_unit_test(test_connection_takes_no_claim_away),

@@ -176,9 +176,9 @@ static void a_request_is_the_same_as_in_http1(void **state)
 	bed_open(&b);
 	bed_open(&c);
 	bed_good(&b, SLICE("POST /a//b/../c%2d?q HTTP/1.1\r\nHost: A.example:8443\r\nContent-Length: 07\r\nCookie: a=1; b=2\r\n"
-			   "X-Y: z\r\nTE: trailers\r\nX_Z: 1\r\nExpect: 100-continue\r\n\r\n"), true, &one);
+			   "X-Y: z\r\nTE: trailers\r\nX_Z: 1\r\nX*Z: 2\r\nExpect: 100-continue\r\n\r\n"), true, &one);
 	assert_int_equal(judge(&c, SLICE(":method\0POST\0:scheme\0https\0:path\0/a//b/../c%2d?q\0:authority\0A.example:8443\0"
-					 "content-length\0" "07\0cookie\0a=1\0x-y\0z\0cookie\0b=2\0te\0trailers\0x_z\0" "1\0"
+					 "content-length\0" "07\0cookie\0a=1\0x-y\0z\0cookie\0b=2\0te\0trailers\0x_z\0" "1\0x*z\0" "2\0"
 					 "expect\0" "100-continue\0"), false, &two), 0);
 	assert_slice(two.method, "POST");
 	assert_true(slice_eq(one.method, two.method) && slice_eq(one.host, two.host) && slice_eq(one.authority, two.authority));

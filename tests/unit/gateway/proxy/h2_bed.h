@@ -104,16 +104,13 @@ static inline bool bed_read_head(struct bed *b, struct bed_request *r)
 {
 	static const struct h1_limits wide = {1 << 20, 1 << 20, 1 << 20};
 	const char *why = "";
+	enum h1_found found;
 	uint32_t len;
 
-	switch (h1_scan(&r->scan, buf_slice(&r->in), &len, &why)) {
-	case H1_MORE:
+	found = h1_scan(&r->scan, buf_slice(&r->in), &len, &why);
+	if (found == H1_MORE)
 		return false;
-	case H1_HEAD:
-		break;
-	default:
-		MUST(!"the origin got what is no head");
-	}
+	MUST(found == H1_HEAD);
 	arena_done(&b->arena);
 	/* An allocation that is to fail may be one of ours; it fails once. */
 	if (h1_request(&b->arena, slice_first(buf_slice(&r->in), len), &wide, false, &r->head, &why) == 503)
