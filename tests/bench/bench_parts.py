@@ -7,7 +7,7 @@ from pathlib import Path
 from rig_gateway import free_port, processes_under
 
 TOP = Path(__file__).resolve().parent.parent.parent
-ROLES = {"role-worker": "worker", "role-logger": "logger", "role-admin": "admin", "portcullis-inspector": "inspector"}
+ROLES = {"supervisor": "supervisor", "role-worker": "worker", "role-logger": "logger", "role-admin": "admin", "portcullis-inspector": "inspector"}
 
 
 class DemoOrigin:
@@ -28,16 +28,15 @@ class DemoOrigin:
 
 
 def own_kib(pid):
-    for line in Path("/proc/%d/smaps_rollup" % pid).read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1])
-    return 0
+    """What nobody shares: the rest goes up and down with the processes that do."""
+    lines = Path("/proc/%d/smaps_rollup" % pid).read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
 
 
 def look(g):
-    """role -> [processes, Pss in KiB, descriptors]"""
-    seen = {"supervisor": [1, own_kib(g.process.pid), len(list(Path("/proc/%d/fd" % g.process.pid).iterdir()))]}
-    for pid, line in processes_under(g.process.pid).items():
+    """role -> [processes, KiB of its own, descriptors]"""
+    seen = {}
+    for pid, line in {g.process.pid: "supervisor", **processes_under(g.process.pid)}.items():
         role = next((name for word, name in ROLES.items() if word in line), "other")
         try:
             found = [1, own_kib(pid), len(list(Path("/proc/%d/fd" % pid).iterdir()))]
