@@ -143,11 +143,11 @@ void record_write(struct exchange *x)
 	write_client(x, &j);
 	if (x->site)
 		json_text(&j, "site", x->site->head.key);
+	json_int(&j, "status", x->status);
+	write_decision(x, &j);
 	json_int(&j, "http", x->version);
 	if (x->stream_id)
 		json_int(&j, "stream", x->stream_id);
-	json_int(&j, "status", x->status);
-	write_decision(x, &j);
 	if (x->why)
 		json_text(&j, "why", slice_of(x->why));
 	write_waf(x, &j);
