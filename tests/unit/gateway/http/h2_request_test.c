@@ -216,6 +216,10 @@ static void crumbs_are_one_cookie(void **state)
 	assert_slice(r.fields.at[4].name, "c");
 	assert_true(bed_hidden(&r.fields, "host"));
 	bed_close(&b);
+	bed_open(&b);
+	assert_int_equal(judge(&b, SLICE(GET "cookie\0x=1\0cookie\0\0"), true, &r), 0);
+	assert_slice(bed_value(&r.fields, "cookie"), "x=1;");
+	bed_close(&b);
 }
 
 static void content_is_framed(void **state)
