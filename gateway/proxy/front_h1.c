@@ -11,7 +11,6 @@
 #include "gateway/proxy/front_parts.h"
 #include "gateway/proxy/generation.h"
 #include "gateway/proxy/quarantine.h"
-#include "gateway/proxy/shed.h"
 
 enum {
 	READ_HEAD = 4096,
@@ -48,10 +47,8 @@ void front_shut(struct front *f, bool cut)
 		return;
 	if (f->phase == FRONT_HOP)
 		metric_count(METRIC_REFUSED_HEADER);
-	if (f->phase == FRONT_HANDSHAKING) {
+	if (f->phase == FRONT_HANDSHAKING)
 		metric_count(METRIC_TLS_FAILED);
-		shed_handshake_ended(p, f->handshake_us);
-	}
 	f->phase = FRONT_CLOSED;
 	f->x = NULL;
 	timer_stop(&f->timer);
@@ -406,9 +403,7 @@ void front_drain(struct front *f)
 void front_begin(struct front *f)
 {
 	f->phase = f->sock.tls ? FRONT_HANDSHAKING : FRONT_IDLE;
-	if (f->sock.tls)
-		shed_handshake_began(f->proxy);
-	else
+	if (!f->sock.tls)
 		list_push_last(&f->proxy->idle, &f->idle);
 }
 

@@ -21,5 +21,7 @@ bool front_evict(struct proxy *p);
 /* The queue of handshakes, p->shakes. */
 void front_shakes_init(struct proxy *p);
 void front_shakes_stop(struct proxy *p);
+/* How long the first of those that have not begun has waited. */
+int64_t front_shakes_wait_us(const struct proxy *p);
 
 #endif

@@ -8,7 +8,6 @@
 #include "gateway/base/metric.h"
 #include "gateway/proxy/front_parts.h"
 #include "gateway/proxy/quarantine.h"
-#include "gateway/proxy/shed.h"
 
 enum { SHARE_US = 2000 };
 
@@ -25,7 +24,6 @@ static void not_tls(struct front *f)
 		return;
 	}
 	metric_count(METRIC_TLS_FAILED);
-	shed_handshake_ended(f->proxy, f->handshake_us);
 	f->phase = FRONT_IDLE;
 	front_refuse_head(f, REASON_BAD_REQUEST, 0, "plain HTTP on a TLS port");
 	front_go(f);
@@ -33,7 +31,6 @@ static void not_tls(struct front *f)
 
 static void shaken(struct front *f)
 {
-	shed_handshake_ended(f->proxy, f->handshake_us);
 	metric_count(tls_resumed(f->sock.tls) ? METRIC_TLS_RESUMED : METRIC_TLS_FULL);
 	metric_span(SPAN_HANDSHAKE, loop_us(f->proxy->loop) - f->came_us);
 	f->phase = FRONT_IDLE;
@@ -46,14 +43,9 @@ static void shaken(struct front *f)
 
 static void step(struct front *f)
 {
-	int64_t began = loop_clock_us();
-	enum tls_state state;
-
 	quarantine_mark(f->proxy, f->print);
 	f->shaking = true;
-	state = tls_handshake(f->sock.tls);
-	f->handshake_us += loop_clock_us() - began;
-	switch (state) {
+	switch (tls_handshake(f->sock.tls)) {
 	case TLS_DONE:
 		shaken(f);
 		break;
@@ -105,6 +97,13 @@ void front_shakes_init(struct proxy *p)
 	list_init(&p->shakes.begun);
 	list_init(&p->shakes.fresh);
 	task_init(&p->shakes.task, share);
+}
+
+int64_t front_shakes_wait_us(const struct proxy *p)
+{
+	const struct front *first = LIST_OF(p->shakes.fresh.next, struct front, shake);
+
+	return list_empty(&p->shakes.fresh) ? 0 : loop_us(p->loop) - first->queued_us;
 }
 
 void front_shakes_stop(struct proxy *p)

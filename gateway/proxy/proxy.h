@@ -70,7 +70,6 @@ struct shed {
 	bool late;
 	int64_t other_since_us; /* it has been the other way; 0: it is not */
 	uint32_t owed[2];
-	int64_t handshakes, cost_us; /* in hand, and what one takes */
 };
 
 struct generation; /* generation.h: what one reading of the configuration made */

@@ -1,7 +1,9 @@
 /* shed.c -- how late is too late, and how much is refused then. */
 #include "gateway/proxy/shed.h"
 
-enum { WHOLE = 1000, STANDING = 5 /* times what is allowed */, AVERAGED = 8 };
+#include "gateway/proxy/front_h1.h"
+
+enum { WHOLE = 1000, STANDING = 5 /* times what is allowed */ };
 
 /* After a pause of the whole machine it is late, too: but not for long. */
 static bool is_late(struct shed *s, int64_t lag_us, int64_t most_us, int64_t now_us)
@@ -42,24 +44,11 @@ bool shed_refuses(struct shed *s, enum shed_what what, int64_t lag_us, int64_t w
 
 bool shed_handshake(struct proxy *p)
 {
-	return shed_refuses(&p->shed, SHED_CONNECTION, loop_lag_us(p->loop), p->shed.handshakes * p->shed.cost_us,
+	return shed_refuses(&p->shed, SHED_CONNECTION, loop_lag_us(p->loop), front_shakes_wait_us(p),
 			    p->config->processes.lag_ms * 1000, loop_us(p->loop));
 }
 
 bool shed_request(struct proxy *p, enum shed_what what)
 {
 	return shed_refuses(&p->shed, what, loop_lag_us(p->loop), 0, p->config->processes.lag_ms * 1000, loop_us(p->loop));
-}
-
-void shed_handshake_began(struct proxy *p)
-{
-	p->shed.handshakes++;
-}
-
-/* One that we had nothing to do for says nothing about what they cost. */
-void shed_handshake_ended(struct proxy *p, int64_t took_us)
-{
-	p->shed.handshakes--;
-	if (took_us > 0)
-		p->shed.cost_us += (took_us - p->shed.cost_us) / AVERAGED;
 }

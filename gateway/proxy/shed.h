@@ -6,8 +6,8 @@
  * them at twice that; from there on requests of connections that stand, all of them at four times that.  What has
  * begun goes on.
  *
- * How late the loop is is known only when what waits has been done; how many handshakes wait, and what one
- * costs, is known at once.  So new TLS connections are refused by that, too. */
+ * Handshakes wait in a queue of their own, which the loop does not notice; so new TLS connections are refused by how
+ * long the first of them has waited, too.  Hellos that do not come to an end are in no queue, and keep nobody out. */
 #ifndef PORTCULLIS_PROXY_SHED_H
 #define PORTCULLIS_PROXY_SHED_H
 
@@ -15,15 +15,11 @@
 
 enum shed_what { SHED_CONNECTION, SHED_REQUEST };
 
-/* Pure: is this one refused?  `lag_us` is how late the loop is, `waiting_us` what handshakes in hand will take (of no
+/* Pure: is this one refused?  `lag_us` is how late the loop is, `waiting_us` how long a handshake has waited (of no
  * concern: 0), `most_us` how late it may be; 0: nothing is refused. */
 bool shed_refuses(struct shed *s, enum shed_what what, int64_t lag_us, int64_t waiting_us, int64_t most_us, int64_t now_us);
 /* The same of a worker's own loop: a connection to a TLS listener, and a request. */
 bool shed_handshake(struct proxy *p);
 bool shed_request(struct proxy *p, enum shed_what what);
-
-/* A handshake begins; it is over and took so much of our time. */
-void shed_handshake_began(struct proxy *p);
-void shed_handshake_ended(struct proxy *p, int64_t took_us);
 
 #endif

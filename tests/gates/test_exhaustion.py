@@ -210,3 +210,17 @@ def test_five_thousand_connections_of_one_request_each(rig, worker):
             t.join()
     assert set(served) == {b"200"} and len(served) == 5000
     print("%d connections a second" % (5000 / (time.monotonic() - began)))
+
+
+def test_hellos_that_never_end_keep_nobody_out(rig, worker):
+    """They wait for their clients, not for us: no reason to refuse others."""
+    for _ in range(50):
+        assert rig.get("/", "plain.example.com", tls=True).status == 200
+    waiting = [socket.create_connection(("127.0.0.1", rig.https)) for _ in range(1500)]
+    for s in waiting:
+        s.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+    time.sleep(0.2)
+    for _ in range(50):
+        assert rig.get("/", "plain.example.com", tls=True).status == 200
+    for s in waiting:
+        s.close()

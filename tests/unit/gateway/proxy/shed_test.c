@@ -110,8 +110,8 @@ static void at_three_times_capacity_as_much_is_done_as_ever(void **state)
 	assert_true(latest <= 4 * MOST_US);
 }
 
-/* Three hundred come at once and again at once; each takes five milliseconds.  The loop's lateness is known late. */
-static void handshakes_that_wait_are_counted_before_they_are_late(void **state)
+/* Handshakes wait beside the loop, which is in time all the while. */
+static void handshakes_that_have_waited_refuse_others(void **state)
 {
 	(void)state;
 	s = (struct shed){0};
@@ -144,7 +144,7 @@ int main(void)
 		cmocka_unit_test(zero_is_never_late),
 		cmocka_unit_test(one_moment_in_time_begins_anew),
 		cmocka_unit_test(one_long_pause_is_not_late),
-		cmocka_unit_test(handshakes_that_wait_are_counted_before_they_are_late),
+		cmocka_unit_test(handshakes_that_have_waited_refuse_others),
 		cmocka_unit_test(it_is_over_when_it_has_been_in_time_for_as_long),
 		cmocka_unit_test(at_three_times_capacity_as_much_is_done_as_ever),
 	};
