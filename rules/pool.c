@@ -1,6 +1,5 @@
 /* pool.c -- outstanding jobs, the ones that wait for a slot, and their answers. */
 #include "rules/pool.h"
-#include "rules/pressure.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -11,6 +10,7 @@
 
 #include "gateway/base/fail.h"
 #include "gateway/base/hash.h"
+#include "rules/pressure.h"
 
 /* Bytes of body that still count as a small page: inspecting them costs little more than a page. */
 enum {

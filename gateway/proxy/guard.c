@@ -13,15 +13,25 @@ enum { DESCRIPTORS_LEAST = 1024, LITTLE = 64 << 10 /* bytes */ };
 
 /* ---- By address and by network ---- */
 
+static uint64_t hash_of(const struct proxy *p, const struct addr *a, unsigned v6_bits)
+{
+	struct addr net = addr_net(a, 32, v6_bits);
+
+	return hash_bytes(&p->plan.guard_seed, net.b, sizeof net.b);
+}
+
+static uint16_t address_of(const struct proxy *p, const struct addr *a)
+{
+	return (uint16_t)hash_of(p, a, 64);
+}
+
 static struct guard_place place_of(const struct proxy *p, const struct addr *a)
 {
-	struct addr near = addr_net(a, 32, 64), far = addr_net(a, 32, 48);
-	struct guard_place at = {.address = (uint16_t)hash_bytes(&p->plan.guard_seed, near.b, sizeof near.b)};
+	struct guard_place at = {.address = address_of(p, a), .wide = !addr_is_v4(a)};
 
 	/* Who owns one IPv6 network owns 65,536 of the networks that are counted as addresses. */
-	at.wide = !addr_is_v4(a);
 	if (at.wide)
-		at.network = (uint16_t)(hash_bytes(&p->plan.guard_seed, far.b, sizeof far.b) % PROXY_NETWORK_CELLS);
+		at.network = (uint16_t)(hash_of(p, a, 48) % PROXY_NETWORK_CELLS);
 	return at;
 }
 
@@ -69,7 +79,7 @@ void guard_left(struct proxy *p, struct guard_place at)
 
 uint64_t *guard_spool_share(struct proxy *p, const struct addr *a)
 {
-	return &p->spool_shares[place_of(p, a).address];
+	return &p->spool_shares[address_of(p, a)];
 }
 
 /* ---- Of what all share ---- */

@@ -265,8 +265,10 @@ static enum reason dial(struct upstream *u, const char **detail)
 		struct slice name = u->origin->config->tls_name.len ? u->origin->config->tls_name : server->name;
 
 		u->sock.tls = tls_connect(u->origin->tls, fd, name);
-		if (!u->sock.tls)
+		if (!u->sock.tls) {
+			*detail = "no memory for TLS";
 			return REASON_MEMORY_WORKER;
+		}
 		tls_charge(u->sock.tls, &u->proxy->memory);
 	}
 	return REASON_NONE;

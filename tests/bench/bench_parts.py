@@ -7,16 +7,18 @@ from pathlib import Path
 from rig_gateway import free_port, processes_under
 
 TOP = Path(__file__).resolve().parent.parent.parent
-ROLES = {"supervisor": "supervisor", "role-worker": "worker", "role-logger": "logger", "role-admin": "admin", "portcullis-inspector": "inspector"}
+ROLES = {"supervisor": "supervisor", "role-worker": "worker", "role-logger": "logger", "role-admin": "admin",
+         "portcullis-inspector": "inspector"}
 
 
 class DemoOrigin:
     """The demo origin, a process of its own."""
 
     def __init__(self):
-        self.folder, self.port = tempfile.mkdtemp(prefix="portcullis-soak."), free_port()
+        self.folder, self.port = tempfile.mkdtemp(prefix="portcullis-bench."), free_port()
         program = Path(self.folder) / "origin"
-        subprocess.run(["cc", "-std=gnu17", "-O2", "-pthread", "-o", program, TOP / "packaging/demo/origin.c"], check=True)
+        subprocess.run(["cc", "-std=gnu17", "-O2", "-pthread", "-o", program, TOP / "packaging/demo/origin.c"],
+                       check=True)
         self.process = subprocess.Popen([program, str(self.port)], stdout=subprocess.PIPE)
         self.process.stdout.readline()
         self.url = "http://127.0.0.1:%d" % self.port

@@ -141,4 +141,24 @@ static inline bool fuzz_same_fields(const struct fields *a, const struct fields 
 	}
 }
 
+/* It is written as exactly one request of HTTP/1.1, which is read as the same. */
+static inline void fuzz_check_written(struct arena *a, const struct request *r)
+{
+	const struct h1_limits wide = {1 << 20, 1 << 20, 1 << 20};
+	struct request again;
+	const char *why;
+	struct buf out;
+	uint32_t len;
+
+	buf_init(&out, NULL);
+	MUST(h1_write_request(&out, r, NULL, r->body, r->content_length));
+	MUST(fuzz_find_head(buf_slice(&out), &len) && len == buf_len(&out));
+	MUST(h1_request(a, buf_slice(&out), &wide, r->secure, &again, &why) == 0);
+	MUST(slice_eq(r->method, again.method) && slice_eq(r->authority, again.authority) && slice_eq(r->host, again.host));
+	MUST(slice_eq(r->target, again.target) && slice_eq(r->path, again.path) && slice_eq(r->query, again.query));
+	MUST(r->has_query == again.has_query && r->body == again.body && r->content_length == again.content_length);
+	MUST(r->upgrade == again.upgrade && fuzz_same_fields(&r->fields, &again.fields));
+	buf_done(&out);
+}
+
 #endif

@@ -20,25 +20,6 @@ static void check_canonical(struct arena *a, const struct request *r)
 	MUST(slice_eq(again.path, r->path) && slice_eq(again.target, r->target) && slice_eq(again.query, r->query));
 }
 
-static void check_round_trip(struct arena *a, const struct request *r)
-{
-	const struct h1_limits wide = {1 << 20, 1 << 20, 1 << 20};
-	struct request again;
-	const char *why;
-	struct buf out;
-	uint32_t len;
-
-	buf_init(&out, NULL);
-	MUST(h1_write_request(&out, r, NULL, r->body, r->content_length));
-	MUST(fuzz_find_head(buf_slice(&out), &len) && len == buf_len(&out));
-	MUST(h1_request(a, buf_slice(&out), &wide, r->secure, &again, &why) == 0);
-	MUST(slice_eq(r->method, again.method) && slice_eq(r->authority, again.authority) && slice_eq(r->host, again.host));
-	MUST(slice_eq(r->target, again.target) && slice_eq(r->path, again.path) && slice_eq(r->query, again.query));
-	MUST(r->has_query == again.has_query && r->body == again.body && r->content_length == again.content_length);
-	MUST(r->upgrade == again.upgrade && fuzz_same_fields(&r->fields, &again.fields));
-	buf_done(&out);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
 	bool secure = n && bytes[0] & 1;
@@ -61,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		MUST(status == 0 || (status >= 400 && status <= 505 && why));
 		if (status == 0) {
 			check_canonical(&a, &r);
-			check_round_trip(&a, &r);
+			fuzz_check_written(&a, &r);
 		}
 	}
 	arena_done(&a);
