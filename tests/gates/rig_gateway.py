@@ -1,6 +1,7 @@
 """The gateway under test: a folder with its files, the processes, and what they leave behind."""
 import json
 import os
+import random
 import re
 import resource
 import shutil
@@ -22,12 +23,23 @@ SANITIZED = b"__asan_init" in PROGRAM.read_bytes() if PROGRAM.exists() else Fals
 REPORTS = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|UndefinedBehaviorSanitizer|fail_check|CHECK failed")
 
 
+GIVEN = set()
+
+
 def free_ports(n):
-    """Different ones: they are held until all are found."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
-    ports = [s.getsockname()[1] for s in held]
-    for s in held:
-        s.close()
+    """Below the range the kernel takes a client's port from (ip_local_port_range): between this look and the listen()
+    some client would get it.  No port is given twice."""
+    ports = []
+    while len(ports) < n:
+        port = random.randrange(10000, 32000)
+        if port in GIVEN:
+            continue
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        GIVEN.add(port)
+        ports.append(port)
     return ports
 
 

@@ -290,9 +290,8 @@ def test_killed_inspectors_are_counted(watched):
     zygote, inspector = w.g.role("portcullis-inspector")[:2]
     os.kill(inspector, signal.SIGKILL)
     end = time.monotonic() + 10
-    while at(w.metrics(), "portcullis_inspectors_ended_total", cause="died") < 1 and time.monotonic() < end:
+    while at(m := w.metrics(), "portcullis_inspectors_started_total") < 3 and time.monotonic() < end:
         time.sleep(0.1)
-    m = w.metrics()
     assert at(m, "portcullis_inspectors_ended_total", cause="died") == 1
     assert at(m, "portcullis_inspectors_started_total") == 3
 
@@ -408,6 +407,7 @@ def test_a_port_that_is_taken_ends_the_start(gateway, origin):
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_the_admin_process_has_a_uid_of_its_own_and_no_way_to_write(watched):
     w = watched()
+    w.wait("ok")        # READY does not wait for it; what answers is in its cage.
     pid = w.g.role("role-admin")[0]
     uid = int(status_of(pid, "Uid")[0])
     assert uid == int(status_of(w.g.role("worker")[0], "Uid")[0]) + 1
