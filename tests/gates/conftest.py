@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(config, items):
             if "slow" in item.keywords or "timing" in item.keywords:
                 item.add_marker(skip)
     # A shared machine can take a core away for any time: what compares milliseconds may try again, and
-    # pytest says how often that was needed.  Nothing else may.
+    # pytest says how often that was needed.  For all others see again.py.
     for item in items:
         if "timing" in item.keywords:
             item.add_marker(pytest.mark.flaky(reruns=2))
