@@ -78,7 +78,8 @@ struct config_site {
 	struct slice policy_name; /* empty: none */
 	int client_cert;        /* enum config_client_cert */
 	struct slice client_ca; /* path of PEM: whose certificates count */
-	uint8_t client_ca_id[CONFIG_CA_ID]; /* SHA-256 of that file */
+	struct slice client_crl; /* path of PEM: what they have revoked; empty: that is not asked */
+	uint8_t client_ca_id[CONFIG_CA_ID], client_crl_id[CONFIG_CA_ID]; /* SHA-256 of these files */
 	struct setting_list hide_fields, show_fields; /* struct slice: names of answers' fields, or beginnings with "*" */
 	int errors;               /* enum config_errors */
 	const struct config_origin *origin;
@@ -213,6 +214,7 @@ struct config_secrets {
 	struct slice redis_password;
 	struct slice *origin_ca;   /* PEM by origin number; empty: the system's */
 	struct slice *client_ca;   /* PEM by site, in their order; empty: no certificates are asked for */
+	struct slice *client_crl;  /* the same of its revocation lists; empty: there are none */
 	uint8_t cluster_secret[32];
 };
 

@@ -4,42 +4,53 @@
 #include "gateway/config/config_parts.h"
 #include "gateway/config/pem.h"
 
-enum { CA_MOST = 1 << 20 };
+enum { CA_MOST = 1 << 20, CRL_MOST = 8 << 20 };
 
 static struct place place_of(const struct config_reader *r, unsigned site, const char *field)
 {
 	return config_place(r, "sites", (int)site, field);
 }
 
-/* ---- The file ---- */
+/* ---- The files ---- */
 
-/* One file is read once, however many sites name it. */
-static const struct slice *known(const struct config_reader *r, unsigned site)
+/* One pair of files is read once, however many sites name it. */
+static bool read_before(struct config_reader *r, struct config_site *site, unsigned i)
 {
 	const struct config_site *all = r->config->sites.at;
 
-	for (unsigned i = 0; i < site; i++)
-		if (r->secrets->client_ca[i].len && slice_eq(all[i].client_ca, all[site].client_ca))
-			return &r->secrets->client_ca[i];
-	return NULL;
+	for (unsigned k = 0; k < i; k++)
+		if (r->secrets->client_ca[k].len && slice_eq(all[k].client_ca, site->client_ca) &&
+		    slice_eq(all[k].client_crl, site->client_crl)) {
+			r->secrets->client_ca[i] = r->secrets->client_ca[k];
+			r->secrets->client_crl[i] = r->secrets->client_crl[k];
+			memcpy(site->client_ca_id, all[k].client_ca_id, CONFIG_CA_ID);
+			memcpy(site->client_crl_id, all[k].client_crl_id, CONFIG_CA_ID);
+			return true;
+		}
+	return false;
 }
 
-static void read_authorities(struct config_reader *r, struct config_site *site, unsigned i)
+static bool load(struct config_reader *r, struct pem_file *file, size_t most, uint8_t id[CONFIG_CA_ID])
 {
-	struct slice *pem = &r->secrets->client_ca[i];
-	const struct slice *before = known(r, i);
-	struct place place = place_of(r, i, "client_ca");
+	if (!yaml_load(r->secret, file->path.at, most, &file->bytes, r->fail, file->place))
+		return false;
+	config_hash_file(r->hash, file->path.at, file->bytes);
+	CHECK(EVP_Digest(file->bytes.at, file->bytes.len, id, NULL, EVP_sha256(), NULL) == 1);
+	return true;
+}
 
-	if (before) {
-		*pem = *before;
-	} else if (!yaml_load(r->secret, site->client_ca.at, CA_MOST, pem, r->fail, place) ||
-		   !pem_check_authorities(&(struct pem_file){site->client_ca, *pem, place}, r->fail)) {
-		*pem = SLICE_NONE;
+static void read_files(struct config_reader *r, struct config_site *site, unsigned i)
+{
+	struct pem_file ca = {site->client_ca, SLICE_NONE, place_of(r, i, "client_ca")};
+	struct pem_file crl = {site->client_crl, SLICE_NONE, place_of(r, i, "client_crl")};
+
+	if (read_before(r, site, i) || !load(r, &ca, CA_MOST, site->client_ca_id) || !pem_check_authorities(&ca, r->fail))
 		return;
-	} else {
-		config_hash_file(r->hash, site->client_ca.at, *pem);
-	}
-	CHECK(EVP_Digest(pem->at, pem->len, site->client_ca_id, NULL, EVP_sha256(), NULL) == 1);
+	if (crl.path.len &&
+	    (!load(r, &crl, CRL_MOST, site->client_crl_id) || !pem_check_lists(&crl, &ca, r->fail)))
+		return;
+	r->secrets->client_ca[i] = ca.bytes;
+	r->secrets->client_crl[i] = crl.bytes;
 }
 
 /* ---- What must fit ---- */
@@ -76,6 +87,11 @@ static void check_site(struct config_reader *r, struct config_site *site, unsign
 {
 	struct place reads = site->policy ? policy_reads_certificate(site->policy) : (struct place){0};
 
+	if (site->client_crl.len && !site->client_ca.len) {
+		fail_at(r->fail, place_of(r, i, "client_crl"),
+			"client_crl alone asks nobody for a certificate; add client_cert: required, or optional, and client_ca");
+		return;
+	}
 	if (site->client_cert == CONFIG_CERT_NONE) {
 		if (site->client_ca.len)
 			fail_at(r->fail, place_of(r, i, "client_ca"),
@@ -96,7 +112,7 @@ static void check_site(struct config_reader *r, struct config_site *site, unsign
 		fail_at(r->fail, place_of(r, i, "client_cert"),
 			"certificates are shown over https, and no listener serves it; add one, or leave client_cert out");
 	warn_of_addresses(r, site, i);
-	read_authorities(r, site, i);
+	read_files(r, site, i);
 }
 
 void config_clients(struct config_reader *r)
@@ -105,7 +121,8 @@ void config_clients(struct config_reader *r)
 	unsigned n = r->config->sites.n;
 
 	r->secrets->client_ca = arena_take_zeroed(r->secret, (n + 1) * sizeof *r->secrets->client_ca);
-	if (!r->secrets->client_ca) {
+	r->secrets->client_crl = arena_take_zeroed(r->secret, (n + 1) * sizeof *r->secrets->client_crl);
+	if (!r->secrets->client_ca || !r->secrets->client_crl) {
 		fail_at(r->fail, r->root->place, "memory is used up while the file is read");
 		return;
 	}

@@ -124,6 +124,9 @@ static const struct setting site_table[] = {
 	      "Certificates of clients: `optional` asks for one, `required` refuses who has none. One that is shown must be of "
 	      "`client_ca`.")},
 	{PATH("client_ca", config_site, client_ca, "PEM of the authorities that issue its clients' certificates.")},
+	{PATH("client_crl", config_site, client_crl,
+	      "PEM of the lists of certificates they have revoked: one of each authority, intermediates too. A certificate "
+	      "whose issuer has none there, or one that is out of date, is refused.")},
 	{LATER("candidate")},
 	{LATER("candidate_sample")},
 	{LATER("routes")},

@@ -209,3 +209,88 @@ bool pem_check_authorities(const struct pem_file *file, struct fail *f)
 			       SLICE_F(file->path), PEM_AUTHORITIES);
 	return true;
 }
+
+/* ---- Revocation lists ---- */
+
+static STACK_OF(X509_CRL) *read_lists(struct slice pem, bool *damaged)
+{
+	STACK_OF(X509_CRL) *all = sk_X509_CRL_new_null();
+	BIO *bio = BIO_new_mem_buf(pem.at, (int)pem.len);
+	X509_CRL *one;
+	bool asked;
+
+	while (all && bio && sk_X509_CRL_num(all) <= PEM_LISTS && (one = PEM_read_bio_X509_CRL(bio, NULL, no_passphrase, &asked)))
+		if (!sk_X509_CRL_push(all, one))
+			X509_CRL_free(one);
+	BIO_free(bio);
+	*damaged = sk_X509_CRL_num(all) <= PEM_LISTS && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE;
+	ERR_clear_error();
+	return all;
+}
+
+static void warn_of_dates(const struct pem_file *file, X509_CRL *list, const char *name, struct fail *f)
+{
+	const ASN1_TIME *next = X509_CRL_get0_nextUpdate(list);
+
+	if (X509_cmp_current_time(X509_CRL_get0_lastUpdate(list)) > 0)
+		fail_warn(f, file->place, "%.*s: the list of %s is not valid yet; until then its clients are refused",
+			  SLICE_F(file->path), name);
+	else if (next && X509_cmp_current_time(next) < 0)
+		fail_warn(f, file->place, "%.*s: the list of %s is out of date; until there is a newer one its clients are refused",
+			  SLICE_F(file->path), name);
+}
+
+/* Lists of others are of intermediates, which only clients bring. */
+static bool judge_lists_of(const struct pem_file *file, STACK_OF(X509_CRL) *lists, X509 *authority, struct fail *f)
+{
+	char name[128] = "";
+	bool named = false;
+
+	X509_NAME_oneline(X509_get_subject_name(authority), name, sizeof name);
+	for (int i = 0; i < sk_X509_CRL_num(lists); i++) {
+		X509_CRL *list = sk_X509_CRL_value(lists, i);
+
+		if (X509_NAME_cmp(X509_CRL_get_issuer(list), X509_get_subject_name(authority)) != 0)
+			continue;
+		named = true;
+		if (X509_CRL_verify(list, X509_get0_pubkey(authority)) == 1) {
+			warn_of_dates(file, list, name, f);
+			return true;
+		}
+	}
+	if (named)
+		return fail_at(f, file->place, "%.*s: the list of %s is not signed by that authority of client_ca", SLICE_F(file->path),
+			       name);
+	return fail_at(f, file->place, "%.*s has no list of %s, so all its clients would be refused; add the list, or take that "
+				       "authority out of client_ca",
+		       SLICE_F(file->path), name);
+}
+
+static bool judge_lists(const struct pem_file *file, STACK_OF(X509_CRL) *lists, bool damaged, struct fail *f)
+{
+	int n = sk_X509_CRL_num(lists);
+
+	if (n < 1 && !damaged)
+		return fail_at(f, file->place, "%.*s holds no revocation list in PEM; openssl crl -inform der makes it of one in DER",
+			       SLICE_F(file->path));
+	if (damaged)
+		return fail_at(f, file->place, "revocation list %d in %.*s is damaged; fetch it anew", n < 0 ? 1 : n + 1,
+			       SLICE_F(file->path));
+	return n <= PEM_LISTS ||
+	       fail_at(f, file->place, "%.*s holds more than %d revocation lists", SLICE_F(file->path), PEM_LISTS);
+}
+
+bool pem_check_lists(const struct pem_file *file, const struct pem_file *authorities, struct fail *f)
+{
+	bool damaged, ignored, fine;
+	STACK_OF(X509_CRL) *lists = read_lists(file->bytes, &damaged);
+	STACK_OF(X509) *all = read_certificates(authorities->bytes, PEM_AUTHORITIES, &ignored);
+
+	fine = judge_lists(file, lists, damaged, f);
+	for (int i = 0; fine && i < sk_X509_num(all); i++)
+		fine = judge_lists_of(file, lists, sk_X509_value(all, i), f);
+	sk_X509_CRL_pop_free(lists, X509_CRL_free);
+	sk_X509_pop_free(all, X509_free);
+	ERR_clear_error();
+	return fine;
+}

@@ -19,5 +19,9 @@ bool pem_holds_certificate(struct slice pem);
 /* A file of authorities, at most PEM_AUTHORITIES; an expired one is a warning. */
 enum { PEM_AUTHORITIES = 100 };
 bool pem_check_authorities(const struct pem_file *file, struct fail *f);
+/* A file of revocation lists, at most PEM_LISTS: whole, one of each of the `authorities` and signed by it.  One that is
+ * out of date is a warning. */
+enum { PEM_LISTS = 100 };
+bool pem_check_lists(const struct pem_file *file, const struct pem_file *authorities, struct fail *f);
 
 #endif

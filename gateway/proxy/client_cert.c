@@ -12,11 +12,12 @@ static bool asks(const struct config_site *site)
 
 static bool same_demand(const struct tls_demand *d, const struct config_site *site)
 {
-	return d->required == (site->client_cert == CONFIG_CERT_REQUIRED) && memcmp(d->id, site->client_ca_id, sizeof d->id) == 0;
+	return d->required == (site->client_cert == CONFIG_CERT_REQUIRED) &&
+	       memcmp(d->id, site->client_ca_id, sizeof d->id) == 0 && memcmp(d->crl_id, site->client_crl_id, sizeof d->crl_id) == 0;
 }
 
 /* Each demand once, however many sites make it. */
-static int find_demand(struct tls_demand *all, unsigned *n, const struct config_site *site, struct slice ca)
+static int find_demand(struct tls_demand *all, unsigned *n, const struct config_site *site, struct slice ca, struct slice crl)
 {
 	struct tls_demand *d = all;
 
@@ -25,8 +26,10 @@ static int find_demand(struct tls_demand *all, unsigned *n, const struct config_
 	while (d < all + *n && !same_demand(d, site))
 		d++;
 	if (d == all + *n) {
-		*d = (struct tls_demand){.ca_pem = ca, .required = site->client_cert == CONFIG_CERT_REQUIRED, .place = site->head.place};
+		*d = (struct tls_demand){.ca_pem = ca, .crl_pem = crl, .required = site->client_cert == CONFIG_CERT_REQUIRED,
+					 .place = site->head.place};
 		memcpy(d->id, site->client_ca_id, sizeof d->id);
+		memcpy(d->crl_id, site->client_crl_id, sizeof d->crl_id);
 		++*n;
 	}
 	return (int)(d - all);
@@ -49,9 +52,10 @@ bool client_cert_plan(const struct config *c, const struct config_secrets *secre
 		return false;
 	}
 	for (unsigned i = 0; i < c->hosts.n; i++) {
-		struct slice ca = secrets->client_ca[from[i].site - sites];
+		long site = from[i].site - sites;
 
-		hosts[i] = (struct tls_demand_host){from[i].name, find_demand(demands, &plan->demands_n, from[i].site, ca)};
+		hosts[i] = (struct tls_demand_host){from[i].name, find_demand(demands, &plan->demands_n, from[i].site,
+									      secrets->client_ca[site], secrets->client_crl[site])};
 	}
 	plan->hosts_n = plan->demands_n ? c->hosts.n : 0;
 	return true;
@@ -92,7 +96,9 @@ const char *client_cert_misfit(const struct exchange *x, enum reason *reason)
 		return required ? "the site demands a certificate, and on this connection none was asked for" : NULL;
 	if (!asked || memcmp(asked, x->site->client_ca_id, CONFIG_CA_ID) != 0)
 		return "what the site asks of its clients was not asked on this connection";
-	return required && !tls_peer(x->tls) ? "the site demands a certificate, and the client has shown none" : NULL;
+	if (!tls_peer(x->tls))
+		return required ? "the site demands a certificate, and the client has shown none" : NULL;
+	return tls_still_holds(x->tls, x->generation->tls) ? NULL : "the client's certificate is revoked, or would be refused today";
 }
 
 /* ---- Who it is ---- */

@@ -5,7 +5,7 @@
  * certificate that is shown must hold, also where none would have done. */
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
 
 #include "gateway/base/hosts.h"
 #include "gateway/tls/inner.h"
@@ -19,6 +19,7 @@ struct tls_demand_made {
 	X509_STORE *store;
 	STACK_OF(X509_NAME) *names; /* told to the client, so that it can choose */
 	uint8_t id[TLS_DEMAND_ID];
+	uint8_t binding[TLS_DEMAND_ID]; /* of the authorities, and of what they have revoked */
 	bool required;
 };
 
@@ -56,6 +57,50 @@ static bool trust(struct tls_demand_made *made, const STACK_OF(X509) *all)
 	return good;
 }
 
+/* An authority of client_ca is trusted as it stands, be it an intermediate: nobody is asked whether it is revoked, and
+ * who could say is not in the chain. */
+static int excuse_the_top(int good, X509_STORE_CTX *ctx)
+{
+	int why = X509_STORE_CTX_get_error(ctx), at = X509_STORE_CTX_get_error_depth(ctx);
+
+	if (good || at < 1 || at != sk_X509_num(X509_STORE_CTX_get0_chain(ctx)) - 1)
+		return good;
+	if (why != X509_V_ERR_UNABLE_TO_GET_CRL && why != X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER)
+		return good;
+	X509_STORE_CTX_set_error(ctx, X509_V_OK);
+	return 1;
+}
+
+static bool heed_lists(struct tls_demand_made *made, const STACK_OF(X509_CRL) *lists)
+{
+	bool good = lists && X509_STORE_set_flags(made->store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL) == 1;
+
+	for (int i = 0; good && i < sk_X509_CRL_num(lists); i++)
+		good = X509_STORE_add_crl(made->store, sk_X509_CRL_value(lists, i)) == 1;
+	X509_STORE_set_verify_cb(made->store, excuse_the_top);
+	return good;
+}
+
+static bool revoke(struct tls_demand_made *made, const struct tls_demand *from, struct fail *f)
+{
+	uint8_t both[2 * TLS_DEMAND_ID];
+	STACK_OF(X509_CRL) *lists;
+	bool good;
+
+	memcpy(made->binding, from->id, TLS_DEMAND_ID);
+	if (!from->crl_pem.len)
+		return true;
+	lists = tls_crls_read(from->crl_pem);
+	good = heed_lists(made, lists);
+	sk_X509_CRL_pop_free(lists, X509_CRL_free);
+	tls_queue_clear();
+	if (!good)
+		return fail_at(f, from->place, "client_crl holds no revocation list in PEM form, or a damaged one");
+	memcpy(both, from->id, TLS_DEMAND_ID);
+	memcpy(both + TLS_DEMAND_ID, from->crl_id, TLS_DEMAND_ID);
+	return EVP_Digest(both, sizeof both, made->binding, NULL, EVP_sha256(), NULL) == 1 || fail_at(f, from->place, "out of memory");
+}
+
 bool tls_demand_make(struct tls_demands *d, const struct tls_demand *from, struct fail *f)
 {
 	struct tls_demand_made *made = &d->at[d->n++];
@@ -69,7 +114,9 @@ bool tls_demand_make(struct tls_demands *d, const struct tls_demand *from, struc
 	good = all && trust(made, all);
 	sk_X509_pop_free(all, X509_free);
 	tls_queue_clear();
-	return good || fail_at(f, from->place, "client_ca holds no certificate in PEM form, or a damaged one");
+	if (!good)
+		return fail_at(f, from->place, "client_ca holds no certificate in PEM form, or a damaged one");
+	return revoke(made, from, f);
 }
 
 void tls_demands_done(struct tls_demands *d)
@@ -125,7 +172,40 @@ void tls_demand_binding(const struct tls_demand_made *demand, uint8_t out[TLS_BI
 	if (!demand)
 		return;
 	out[0] = demand->required ? 2 : 1;
-	memcpy(out + 1, demand->id, TLS_DEMAND_ID);
+	memcpy(out + 1, demand->binding, TLS_DEMAND_ID);
+}
+
+/* ---- Asking again ---- */
+
+static bool verifies(const struct tls_demand_made *demand, X509 *leaf, STACK_OF(X509) *brought, int level)
+{
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	bool good = ctx && X509_STORE_CTX_init(ctx, demand->store, leaf, brought) == 1 &&
+		    X509_STORE_CTX_set_default(ctx, "ssl_client") == 1;
+
+	if (good) {
+		X509_STORE_CTX_set_depth(ctx, DEPTH);
+		X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(ctx), level);
+		good = X509_verify_cert(ctx) == 1;
+	}
+	X509_STORE_CTX_free(ctx);
+	tls_queue_clear();
+	return good;
+}
+
+/* Of a session that was resumed there is no chain: who has an intermediate must come anew. */
+bool tls_demand_holds(const struct tls_demands *d, struct tls *t)
+{
+	const struct tls_demand_made *demand = demand_of(d, t);
+	X509 *leaf = SSL_get0_peer_certificate(t->ssl);
+
+	if (!demand || !leaf)
+		return false;
+	if ((!t->demand || memcmp(demand->binding, t->demand->binding, TLS_DEMAND_ID) != 0) &&
+	    !verifies(demand, leaf, SSL_get_peer_cert_chain(t->ssl), SSL_get_security_level(t->ssl)))
+		return false;
+	t->demand = demand;
+	return true;
 }
 
 const uint8_t *tls_demanded(const struct tls *t)

@@ -74,8 +74,9 @@ bool tls_cert_load(const struct tls_pem *pem, struct tls_cert *out, struct fail 
 void tls_cert_done(struct tls_cert *c);
 /* The DNS names of a leaf in lower case, without those that are no names.  False when memory is used up. */
 bool tls_cert_names(X509 *leaf, struct arena *a, struct slice **names, unsigned *n);
-/* All certificates of a PEM text; NULL when there is none or one is damaged. */
+/* All certificates, or revocation lists, of a PEM text; NULL when there is none or one is damaged. */
 STACK_OF(X509) *tls_certs_read(struct slice pem);
+STACK_OF(X509_CRL) *tls_crls_read(struct slice pem);
 
 /* ticket_keys.c: the keys of this moment, the first of which encrypts. */
 enum { TLS_TICKET_KEYS = 3, TLS_TICKET_NAME = 16, TLS_TICKET_SECRET = TLS_TICKET_BYTES - TLS_TICKET_NAME };
@@ -104,6 +105,8 @@ bool tls_demand_make(struct tls_demands *d, const struct tls_demand *from, struc
 void tls_demands_done(struct tls_demands *d);
 /* At the ClientHello, when its name is known and the context chosen. */
 bool tls_demand_ask(const struct tls_demands *d, struct tls *t);
+/* What this client has shown holds by what is asked of it here, which is its demand from then on. */
+bool tls_demand_holds(const struct tls_demands *d, struct tls *t);
 /* What tells one demand from another, and from none. */
 enum { TLS_BINDING = 1 + TLS_DEMAND_ID };
 void tls_demand_binding(const struct tls_demand_made *demand, uint8_t out[TLS_BINDING]);

@@ -44,6 +44,28 @@ STACK_OF(X509) *tls_certs_read(struct slice pem)
 	return all;
 }
 
+STACK_OF(X509_CRL) *tls_crls_read(struct slice pem)
+{
+	STACK_OF(X509_CRL) *all = sk_X509_CRL_new_null();
+	BIO *bio = pem.len <= INT_MAX ? BIO_new_mem_buf(pem.at ? pem.at : "", (int)pem.len) : NULL;
+	bool asked, whole = all && bio;
+	X509_CRL *one;
+
+	while (whole && (one = PEM_read_bio_X509_CRL(bio, NULL, no_password, &asked)))
+		if (!sk_X509_CRL_push(all, one)) {
+			X509_CRL_free(one);
+			whole = false;
+		}
+	whole = whole && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE && sk_X509_CRL_num(all);
+	tls_queue_clear();
+	BIO_free(bio);
+	if (!whole) {
+		sk_X509_CRL_pop_free(all, X509_CRL_free);
+		return NULL;
+	}
+	return all;
+}
+
 static bool read_key(const struct tls_pem *pem, struct tls_cert *out, struct fail *f)
 {
 	BIO *bio = pem->key.len <= INT_MAX ? BIO_new_mem_buf(pem->key.at ? pem->key.at : "", (int)pem->key.len) : NULL;

@@ -435,6 +435,21 @@ struct tls_ticket_source *tls_server_tickets(struct tls_server *s)
 	return &s->tickets;
 }
 
+/* The older server lives on as long as its own connections that were not asked. */
+bool tls_still_holds(struct tls *t, struct tls_server *now)
+{
+	struct tls_server *before = t->server;
+
+	if (before == now)
+		return true;
+	if (!now || !tls_demand_holds(&now->demands, t))
+		return false;
+	now->refs++;
+	t->server = now;
+	tls_server_drop(before);
+	return true;
+}
+
 void tls_offer_h2(struct tls *t)
 {
 	t->offers_h2 = true;

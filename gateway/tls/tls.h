@@ -54,7 +54,10 @@ enum { TLS_DEMAND_ID = 32 };
  * handshake fails; a chain has at most four intermediates and 32 KiB. */
 struct tls_demand {
 	struct slice ca_pem; /* every certificate in it is trusted as it stands, be it an intermediate */
-	uint8_t id[TLS_DEMAND_ID]; /* that names these authorities: sessions are bound to it */
+	struct slice crl_pem; /* what they and their intermediates have revoked; empty: nobody asks.  Else who issued a
+			       * certificate below `ca_pem` must have a list here that is of now */
+	uint8_t id[TLS_DEMAND_ID];     /* that names these authorities, */
+	uint8_t crl_id[TLS_DEMAND_ID]; /* and these lists: sessions are bound to both */
 	bool required;       /* the handshake also fails without one */
 	struct place place;
 };
@@ -143,6 +146,9 @@ void tls_shutdown(struct tls *t);
 
 struct slice tls_sni(const struct tls *t);     /* lower case, no dot at the end; at NULL: none was sent */
 struct slice tls_alpn(const struct tls *t);    /* what was agreed; empty: none */
+/* What the client has shown would be taken by `now` too, be there other lists of what was revoked.  False: it would
+ * not, or there is no saying. */
+bool tls_still_holds(struct tls *t, struct tls_server *now);
 /* The id of the authorities whose certificate was asked for, TLS_DEMAND_ID bytes; NULL: none was. */
 const uint8_t *tls_demanded(const struct tls *t);
 const char *tls_version(const struct tls *t);  /* "TLSv1.3" */
