@@ -193,6 +193,18 @@ bool h1_write_response(struct buf *out, unsigned status, const struct fields *fi
 	return write_head(out, RESPONSE, line, sizeof line / sizeof *line, fields, extra, &framing);
 }
 
+bool h1_write_last_chunk(struct buf *out, const struct fields *trailers)
+{
+	const struct slice last = SLICE("0\r\n");
+	struct framing framing = {.len = 0};
+
+	for (uint32_t i = 0; trailers && i < trailers->n; i++)
+		if (!trailers->at[i].hidden && !h1_may_answer(&trailers->at[i]))
+			return false;
+	say(&framing, SLICE("\r\n"));
+	return write_head(out, RESPONSE, &last, 1, trailers, NULL, &framing);
+}
+
 unsigned h1_chunk_head(char out[20], uint64_t n)
 {
 	static const char digits[] = "0123456789abcdef";

@@ -138,12 +138,16 @@ void exchange_abort(struct exchange *x, enum reason why, const char *detail);
 /* Content will not come in time or is malformed: answer if nothing was answered yet, else cut. */
 void exchange_body_broken(struct exchange *x, enum reason why, const char *detail);
 
+/* What follows the content of an answer that has come whole, from where the front is told its end; NULL: nothing. */
+const struct fields *exchange_trailers(const struct exchange *x);
+
 /* ---- Called by the origin's side ---- */
 
 /* A head has come into x->response.  False: stop, the exchange is over. */
 bool exchange_response(struct exchange *x);
 /* Content of the answer; returns how much was taken. */
 size_t exchange_response_body(struct exchange *x, struct slice bytes);
+/* It is whole; its trailers, if any, are in x->response. */
 void exchange_response_end(struct exchange *x);
 /* The origin failed; x->upstream is gone.  What had happened decides whether another may be asked. */
 enum upstream_failure { UPSTREAM_UNSENT, UPSTREAM_UNANSWERED, UPSTREAM_CUT };

@@ -115,6 +115,25 @@ void answer_stop(struct exchange *x)
 	task_stop(&x->answer.more);
 }
 
+/* Where answers are judged, what the filters never see is not passed on, as with informational ones. */
+static void settle_trailers(struct exchange *x)
+{
+	if (x->facts.answer_judged)
+		x->response.trailers.n = 0;
+	else
+		conceal_trailers(x);
+}
+
+const struct fields *exchange_trailers(const struct exchange *x)
+{
+	const struct fields *f = &x->response.trailers;
+
+	for (uint32_t i = 0; !x->own && i < f->n; i++)
+		if (!f->at[i].hidden)
+			return f;
+	return NULL;
+}
+
 /* ---- The gates ---- */
 
 static void walk(struct exchange *x, enum gate gate)
@@ -290,6 +309,7 @@ void exchange_response_end(struct exchange *x)
 
 	x->upstream = NULL;
 	a->ended = true;
+	settle_trailers(x);
 	if (a->phase == ANSWER_HELD || (a->phase == ANSWER_FLOWS && a->use == BODY_STREAMED && !a->judged))
 		judge_content(x, false);
 	else if (a->phase == ANSWER_FLOWS)

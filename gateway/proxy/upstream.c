@@ -42,6 +42,7 @@ void upstream_shut(struct upstream *u)
 	sock_close(&u->sock);
 	buf_done(&u->in);
 	buf_done(&u->out);
+	buf_done(&u->trailers);
 	u->x = NULL;
 	task_start(u->proxy->loop, &u->bury);
 }
@@ -291,6 +292,7 @@ static struct upstream *upstream_new(struct exchange *x, struct proxy_origin *o,
 	task_init(&u->bury, bury);
 	buf_init(&u->in, &x->proxy->memory);
 	buf_init(&u->out, &x->proxy->memory);
+	buf_init(&u->trailers, &x->proxy->memory);
 	return u;
 }
 

@@ -33,6 +33,7 @@ struct upstream {
 	enum upstream_part part;
 	struct h1_scan scan;
 	struct h1_chunks chunks;
+	struct buf trailers;  /* of its chunks, as they came */
 	enum http_body body;
 	uint64_t left;
 	uint32_t pending;     /* decoded bytes at the front of `in` */

@@ -13,6 +13,7 @@ bool upstream_keep(struct upstream *u)
 	list_push_first(&u->server->idle, &u->pooled);
 	buf_done(&u->in);
 	buf_done(&u->out);
+	buf_done(&u->trailers);
 	timer_start(u->proxy->loop, &u->timer, u->origin->config->idle_ms);
 	return true;
 }
