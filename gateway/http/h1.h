@@ -123,6 +123,10 @@ bool h1_write_response(struct buf *out, unsigned status, const struct fields *fi
 		       enum http_body body, uint64_t length, bool keep_alive);
 /* A field as that is fit for the answer in any version: none of a connection or of framing, every byte allowed. */
 bool h1_may_answer(const struct field *f);
+/* A field of a request that is fit for an origin in any version. */
+bool h1_may_ask(const struct field *f);
+/* Method, target and authority are fit to be sent. */
+bool h1_may_be_sent(const struct request *req);
 /* The last chunk, trailers that are not hidden (NULL: none), and the empty line.  False, and nothing written: one of
  * them may not be sent, or memory is used up. */
 bool h1_write_last_chunk(struct buf *out, const struct fields *trailers);

@@ -36,6 +36,11 @@ bool h1_may_answer(const struct field *f)
 	return is_field(f, RESPONSE) && f->id != FIELD_CONNECTION;
 }
 
+bool h1_may_ask(const struct field *f)
+{
+	return is_field(f, REQUEST);
+}
+
 /* "name: value" CRLF of all that is not hidden; false if one of them may not be sent. */
 static bool sum_fields(const struct fields *f, enum side side, size_t *sum)
 {
@@ -147,6 +152,11 @@ static bool is_target(const struct request *req)
 	       bytes_not_target(req->target.at, req->target.len) == req->target.len;
 }
 
+bool h1_may_be_sent(const struct request *req)
+{
+	return bytes_is_token(req->method) && is_target(req) && is_authority(req->authority);
+}
+
 /* Methods whose receiver expects content: without a length some origins wait for it. */
 static bool expects_content(struct slice method)
 {
@@ -160,7 +170,7 @@ bool h1_write_request(struct buf *out, const struct request *req, const struct f
 			       SLICE("\r\n")};
 	struct framing framing = {.len = 0};
 
-	if (!bytes_is_token(req->method) || !is_target(req) || !is_authority(req->authority) || body == HTTP_BODY_CLOSE)
+	if (!h1_may_be_sent(req) || body == HTTP_BODY_CLOSE)
 		return false;
 	if (req->upgrade == HTTP_UPGRADE_WEBSOCKET)
 		say(&framing, SLICE("Connection: upgrade\r\nUpgrade: websocket\r\n"));

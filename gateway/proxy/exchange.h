@@ -117,7 +117,8 @@ struct exchange {
 	struct task bury;
 	int64_t began_us, judged_us, asked_us, head_us;
 	int64_t began_wall_us;
-	const char *server_name;   /* of the origin server, for the record */
+	const char *server_name;   /* of the origin server, for the record, */
+	uint8_t origin_version;    /* ... and of HTTP with it */
 	struct chain_run chain;    /* last: not cleared */
 };
 

@@ -140,8 +140,4 @@ void h2_stream_trailed(struct h2_stream *s);
 bool h2_trailers_keep(struct h2_stream *s, const struct fields *f);
 void h2_trailers_drop(struct h2_stream *s);
 
-/* ---- h2_memory.c ---- */
-
-void h2_memory_init(nghttp2_mem *mem, struct budget *b);
-
 #endif

@@ -4,6 +4,7 @@
 #include "gateway/proxy/h2_parts.h"
 
 #include "gateway/base/fail.h"
+#include "gateway/proxy/h2_memory.h"
 
 enum {
 	SETTINGS_ENTRIES_MOST = 32,

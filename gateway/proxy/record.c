@@ -154,6 +154,8 @@ void record_write(struct exchange *x)
 	write_request(x, &j);
 	if (x->server_name)
 		json_text(&j, "origin", slice_of(x->server_name));
+	if (x->origin_version > 1)
+		json_int(&j, "origin_http", x->origin_version);
 	json_int(&j, "received", (int64_t)x->body_bytes);
 	json_int(&j, "sent", (int64_t)x->sent_bytes);
 	write_times(x, &j);

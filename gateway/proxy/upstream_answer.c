@@ -2,6 +2,7 @@
 #include "gateway/proxy/upstream_parts.h"
 
 #include "gateway/proxy/pick.h"
+#include "gateway/proxy/upstream_h2.h"
 
 enum {
 	READ_FIRST = 4096,
@@ -230,6 +231,10 @@ void upstream_resume(struct upstream *u)
 {
 	if (u->state != ASKING || u->part == PART_HEAD)
 		return;
+	if (u->h2) {
+		upstream_h2_resume(u);
+		return;
+	}
 	timer_start(u->proxy->loop, &u->timer, u->origin->config->between_ms);
 	upstream_pump(u);
 }
