@@ -85,6 +85,7 @@ struct config_site {
 	uint8_t client_ca_id[CONFIG_CA_ID]; /* SHA-256 of that file */
 	struct setting_list hide_fields, show_fields; /* struct slice: names of answers' fields, or beginnings with "*" */
 	int errors;               /* enum config_errors */
+	bool grpc;                /* false: calls of gRPC stream both ways, uninspected */
 	const struct config_origin *origin;
 	const struct policy *policy; /* NULL: none */
 };

@@ -134,6 +134,9 @@ static const struct setting site_table[] = {
 	{LATER("path_parameters")},
 	{WORD("errors", config_site, errors, "replace", errors_words,
 	      "Answers of the origin with a status of 500 and above: the gateway's own page instead, or `pass` as they are.")},
+	{BOOL("grpc", config_site, grpc, "false",
+	      "Calls of gRPC over HTTP/2 (`Content-Type: application/grpc`): heads are judged, messages stream both ways and count as "
+	      "uninspected, refusals are a `grpc-status`. The origin says `http: 2`. Without it such requests are judged as any other.")},
 	{.key = "hide_fields", .kind = SETTING_LIST, .at = offsetof(struct config_site, hide_fields), .each = &each_field,
 	 .lone = true, .least = 0, .most = 64,
 	 .doc = "Fields of answers that clients do not see, beside those that tell of the origin anyway: `X-Node`, `'X-Debug-*'`."},

@@ -81,6 +81,7 @@ struct exchange {
 	struct tls *tls;           /* of the connection, as long as `front` is there; NULL: in clear */
 	const struct tls_peer *certificate; /* that the client has proven to have, where the site asks for one; held */
 	bool peer_trusted;
+	struct slice grpc_status;  /* of a call of gRPC: how it went; empty: nobody has said */
 	struct slice trace;        /* id of the trace it belongs to, 32 digits; empty: of none */
 	enum exchange_state state;
 	uint64_t print;            /* of the request's head: quarantine.h; 0: none */

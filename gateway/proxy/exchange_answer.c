@@ -7,6 +7,7 @@
 #include "gateway/base/fail.h"
 #include "gateway/base/text.h"
 #include "gateway/proxy/conceal.h"
+#include "gateway/proxy/grpc.h"
 #include "gateway/proxy/guard.h"
 #include "gateway/proxy/reply.h"
 #include "gateway/proxy/upstream.h"
@@ -115,13 +116,16 @@ void answer_stop(struct exchange *x)
 	task_stop(&x->answer.more);
 }
 
-/* Where answers are judged, what the filters never see is not passed on, as with informational ones. */
+/* Where answers are judged, what the filters never see is not passed on, as with informational ones; but of a call of
+ * gRPC its site lets pass what is not seen, and its trailers are what it is about. */
 static void settle_trailers(struct exchange *x)
 {
-	if (x->facts.answer_judged)
+	if (x->facts.answer_judged && !x->facts.grpc)
 		x->response.trailers.n = 0;
 	else
 		conceal_trailers(x);
+	if (x->facts.grpc && !x->own)
+		grpc_settle(x);
 }
 
 const struct fields *exchange_trailers(const struct exchange *x)
@@ -253,6 +257,10 @@ bool exchange_response(struct exchange *x)
 		return informational(x);
 	if (!conceal_answer(x)) {
 		exchange_refuse(x, guard_starved(x->proxy), 503, NULL);
+		return false;
+	}
+	if (x->facts.grpc && !grpc_heard(x)) {
+		exchange_refuse(x, REASON_ORIGIN_BROKEN, 0, "the origin sent two grpc-status, or none");
 		return false;
 	}
 	x->failed = REASON_NONE;

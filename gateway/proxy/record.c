@@ -146,6 +146,8 @@ void record_write(struct exchange *x)
 	json_int(&j, "status", x->status);
 	write_decision(x, &j);
 	json_int(&j, "http", x->version);
+	if (x->grpc_status.len)
+		json_text(&j, "grpc_status", slice_first(x->grpc_status, x->grpc_status.len < 16 ? x->grpc_status.len : 16));
 	if (x->stream_id)
 		json_int(&j, "stream", x->stream_id);
 	if (x->why)

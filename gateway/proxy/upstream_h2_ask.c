@@ -58,7 +58,7 @@ static bool fill(struct upstream *u, struct head *h)
 	put(h, SLICE(":path"), req->target, NGHTTP2_NV_FLAG_NONE);
 	if (!put_fields(h, &req->fields) || !put_fields(h, &extra))
 		return false;
-	if (http_takes_trailers(&req->fields))
+	if (x->facts.grpc || http_takes_trailers(&req->fields))
 		put(h, SLICE("te"), SLICE("trailers"), NGHTTP2_NV_FLAG_NONE);
 	if (u->req_body == HTTP_BODY_LENGTH)
 		put(h, SLICE("content-length"), length, NGHTTP2_NV_FLAG_NONE);
