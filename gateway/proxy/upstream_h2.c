@@ -477,24 +477,16 @@ void upstream_h2_retire(struct proxy_server *s)
 	LIST_EACH_SAFE(link, &s->h2) {
 		struct upstream_h2 *l = LIST_OF(link, struct upstream_h2, of_server);
 
-		l->retiring = true;
 		if (l->state == UPSTREAM_H2_READY && !l->streams_n && !l->inside)
 			close_idle(l);
 	}
-	/* Their generation may outlive this list's; their clocks end them, unless they were taken over. */
-	while (!list_empty(&s->waiting))
-		list_remove(s->waiting.next);
+	/* Who waits may have waited for one that has been taken over. */
+	upstream_h2_serve(s);
 }
 
 void upstream_h2_take_over(struct proxy_origin *to, struct proxy_server *t, struct proxy_server *s)
 {
 	t->plain = s->plain;
-	while (!list_empty(&s->waiting)) {
-		struct list *link = s->waiting.next;
-
-		list_remove(link);
-		list_push_last(&t->waiting, link);
-	}
 	while (!list_empty(&s->h2)) {
 		struct upstream_h2 *l = LIST_OF(s->h2.prev, struct upstream_h2, of_server);
 		struct generation *old = l->generation;

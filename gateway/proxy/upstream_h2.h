@@ -65,6 +65,13 @@ struct upstream_h2 {
 
 /* ---- upstream_h2.c ---- */
 
+/* The origin may be silent for so long, from now on; not while it is the client who does not take what is here. */
+static inline void upstream_h2_clock(struct upstream *u, int64_t ms)
+{
+	if (!buf_len(&u->in))
+		timer_start(u->proxy->loop, &u->timer, ms);
+}
+
 /* Is it asked by HTTP/2? */
 bool upstream_h2_speaks(const struct proxy_origin *o, const struct proxy_server *s);
 /* Begin a connection.  What waits at the server is told if that fails, possibly before this returns. */
@@ -73,9 +80,9 @@ void upstream_h2_dial(struct proxy_origin *o, struct proxy_server *s);
 void upstream_h2_wake(struct upstream_h2 *l);
 /* One stream less; the last of a connection that is not wanted any more closes it. */
 void upstream_h2_leave_one(struct upstream_h2 *l);
-/* Their generation is no longer the one requests begin with: no new streams, and closed when the last has ended. */
+/* No request will begin with its generation any more: what is idle closes now, the others with their last stream. */
 void upstream_h2_retire(struct proxy_server *s);
-/* From now on connections to `s` are connections to `t`, which is the same; so are those who wait. */
+/* From now on connections to `s` are connections to `t`, which is the same. */
 void upstream_h2_take_over(struct proxy_origin *to, struct proxy_server *t, struct proxy_server *s);
 
 /* ---- upstream_h2_session.c ---- */

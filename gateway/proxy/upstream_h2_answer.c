@@ -125,7 +125,7 @@ void upstream_h2_heard(struct upstream *u, bool ended)
 	const char *why = NULL;
 
 	quarantine_mark(u->proxy, u->x->print);
-	timer_start(u->proxy->loop, &u->timer, u->origin->config->between_ms);
+	upstream_h2_clock(u, u->origin->config->between_ms);
 	if (u->part == PART_HEAD)
 		take_head(u, ended);
 	else if (!ended)
@@ -157,7 +157,7 @@ void upstream_h2_content(struct upstream *u, struct slice bytes)
 		return;
 	}
 	quarantine_mark(u->proxy, u->x->print);
-	timer_start(u->proxy->loop, &u->timer, u->origin->config->between_ms);
+	upstream_h2_clock(u, u->origin->config->between_ms);
 	u->left -= u->body == HTTP_BODY_LENGTH ? bytes.len : 0;
 	if (!buf_len(&u->in) && !u->inside) {
 		u->inside = true;

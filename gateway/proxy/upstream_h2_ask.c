@@ -190,7 +190,7 @@ size_t upstream_h2_body(struct upstream *u, struct slice bytes)
 	}
 	if (u->req_body == HTTP_BODY_LENGTH)
 		u->req_left -= bytes.len;
-	timer_start(u->proxy->loop, &u->timer, u->origin->config->between_ms);
+	upstream_h2_clock(u, u->origin->config->between_ms);
 	resume(u);
 	return bytes.len;
 }

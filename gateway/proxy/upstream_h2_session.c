@@ -217,8 +217,8 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
 	if (u && (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA)) {
 		u->sent_any = true;
 		u->end_sent = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
-		if (u->end_sent && !u->end_seen && u->state == ASKING)
-			timer_start(l->proxy->loop, &u->timer, u->origin->config->first_byte_ms);
+		if (u->end_sent && !u->got_any)
+			upstream_h2_clock(u, u->origin->config->first_byte_ms);
 	}
 	return 0;
 }

@@ -194,6 +194,7 @@ def test_a_refused_stream_is_asked_again(gateway, origin2):
     def refuse(r):
         if len(refused) < 1:
             refused.append(r)
+            r.wait_end()
             r.send(rst(r.stream, REFUSED_STREAM))
         else:
             plain(r)
