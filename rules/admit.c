@@ -78,3 +78,17 @@ struct admission admit(const struct request *req, const struct policy_waf *plan)
 			       unseen(a, "longer than may be inspected");
 	return plan->mode == POLICY_ENFORCE ? admit_enforced(a, req, &m) : a;
 }
+
+struct admission admit_call(const struct request *req, const struct policy_waf *plan)
+{
+	struct policy_waf head = *plan;
+	struct admission a;
+
+	head.inspect = POLICY_INSPECT_HEAD;
+	a = admit(req, &head);
+	/* The site lists it, as an entry would. */
+	a.listed = true;
+	if (a.unseen)
+		a.unseen = "messages of gRPC";
+	return a;
+}

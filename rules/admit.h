@@ -24,5 +24,8 @@ struct admission {
 };
 
 struct admission admit(const struct request *req, const struct policy_waf *plan);
+/* The same of a call whose content streams and is not read (facts->grpc): entries of the policy hold, the engine sees
+ * the head. */
+struct admission admit_call(const struct request *req, const struct policy_waf *plan);
 
 #endif

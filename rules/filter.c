@@ -152,7 +152,7 @@ static struct verdict at_request(struct visit *v)
 		return PASS;
 	if (!policy_waf_plan(&f->policy_run, conf_of(v)->body_max, &s->plan))
 		return DENY(REASON_POLICY_MEMORY);
-	a = admit(v->req, &s->plan);
+	a = f->grpc ? admit_call(v->req, &s->plan) : admit(v->req, &s->plan);
 	if (a.refuse)
 		return refused(v, &a);
 	/* Content of unknown length meets the bound while it is collected. */

@@ -174,6 +174,10 @@ struct verdict answer_at_head(struct visit *v)
 		return PASS;
 	if (v->response->body == HTTP_BODY_NONE || !plan->body)
 		return ask(v, NULL);
+	if (v->facts->grpc) {
+		pass_unseen(v, "the answer: messages of gRPC");
+		return ask(v, NULL);
+	}
 	m = media_of(&v->response->fields);
 	/* Without a type that can be read a browser guesses, and may guess that it is a page. */
 	if (m.kind == MEDIA_NONE || m.kind == MEDIA_BAD || media_listed(&m, plan->types))

@@ -74,6 +74,7 @@ struct facts {
 	bool policy_ran;
 	bool canary;               /* a request of ours: policy rules are noted, not enforced; nothing is counted */
 	bool secure;
+	bool grpc;                 /* a call that its site takes: its content streams both ways, nobody holds or reads it */
 	struct slice tls_version, tls_sni;
 	uint64_t body_max;         /* bytes; the operator's bound, or policy's */
 	bool content_identity;     /* declared: Content-Encoding ends here; the content is, or was made, plain */

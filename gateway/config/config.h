@@ -46,6 +46,7 @@ struct config_server {
 struct config_origin {
 	struct setting_head head; /* key: its name */
 	struct setting_list servers; /* struct config_server */
+	int http;               /* enum config_http, 1 */
 	bool tls_verify;        /* true */
 	struct slice tls_name;  /* instead of the url's host; empty: that */
 	struct slice tls_ca;    /* path of PEM; empty: the system's */
@@ -62,6 +63,9 @@ struct config_origin {
 	 * those that are some site's host; and uint16_t, their ports. */
 	struct setting_list names, ports;
 };
+
+/* Which HTTP an origin's servers are asked by. `auto` is what TLS agrees on (ALPN), and HTTP/1.1 in clear. */
+enum config_http { CONFIG_HTTP_1, CONFIG_HTTP_2, CONFIG_HTTP_AUTO };
 
 /* What a site asks of its clients' certificates. */
 enum config_client_cert { CONFIG_CERT_NONE, CONFIG_CERT_OPTIONAL, CONFIG_CERT_REQUIRED };
@@ -82,6 +86,7 @@ struct config_site {
 	uint8_t client_ca_id[CONFIG_CA_ID], client_crl_id[CONFIG_CA_ID]; /* SHA-256 of these files */
 	struct setting_list hide_fields, show_fields; /* struct slice: names of answers' fields, or beginnings with "*" */
 	int errors;               /* enum config_errors */
+	bool grpc;                /* false: calls of gRPC stream both ways, uninspected */
 	const struct config_origin *origin;
 	const struct policy *policy; /* NULL: none */
 };

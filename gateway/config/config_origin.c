@@ -333,6 +333,18 @@ static void warn_of_unused(struct config_reader *r, unsigned declared)
 				  SLICE_F(o[i].head.key));
 }
 
+/* HTTP/1.1 cannot answer while it is asked, and its servers do not know gRPC. */
+static void check_calls(struct config_reader *r)
+{
+	const struct config_site *site = r->config->sites.at;
+
+	for (unsigned i = 0; i < r->config->sites.n; i++)
+		if (site[i].grpc && site[i].origin && site[i].origin->http == CONFIG_HTTP_1)
+			fail_at(r->fail, config_place(r, "sites", (int)i, "grpc"),
+				"site \"%.*s\" takes gRPC, and its origin is asked by HTTP/1.1; declare it under origins with http: 2",
+				SLICE_F(site[i].head.key));
+}
+
 void config_origins(struct config_reader *r)
 {
 	struct config *c = r->config;
@@ -351,5 +363,6 @@ void config_origins(struct config_reader *r)
 			find_server(r, &s[k], s[k].head.place);
 		config_names(r, &o[i]);
 	}
+	check_calls(r);
 	number(c);
 }

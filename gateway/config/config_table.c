@@ -29,6 +29,7 @@ enum {
 static const char *const serve_words[] = {"https", "http", "redirect", NULL};
 static const char *const client_cert_words[] = {"none", "optional", "required", NULL};
 static const char *const http2_words[] = {"auto", "on", "off", NULL};
+static const char *const http_words[] = {"1", "2", "auto", NULL};
 static const char *const missing_words[] = {"refuse", "degrade", NULL};
 static const char *const errors_words[] = {"replace", "pass", NULL};
 static const char *const level_words[] = {"debug", "info", "warn", "error", NULL};
@@ -81,6 +82,9 @@ static const struct setting each_server = {
 static const struct setting origin_table[] = {
 	{.key = "servers", .kind = SETTING_LIST, .at = offsetof(struct config_origin, servers), .each = &each_server,
 	 .lone = true, .required = true, .least = 1, .most = 256, .doc = "Where requests go, by weighted round robin."},
+	{WORD("http", config_origin, http, "1", http_words,
+	      "HTTP/1.1, or HTTP/2: many requests share a connection. `2` needs servers that agree on it by ALPN (https) or take it "
+	      "without a word (http: prior knowledge); `auto` is what ALPN gives, and HTTP/1.1 over http.")},
 	{BOOL("tls_verify", config_origin, tls_verify, "true", "Check the certificates of https servers.")},
 	{TEXT("tls_name", config_origin, tls_name, "The name their certificate must carry, instead of the url's host.")},
 	{PATH("tls_ca", config_origin, tls_ca, "PEM of the authorities trusted for them, instead of the system's.")},
@@ -94,7 +98,6 @@ static const struct setting origin_table[] = {
 	{INT("eject_failures", config_origin, eject_failures, "3", 1, 1000, "Failures in a row that eject a server.")},
 	{TIME("eject", config_origin, eject_ms, "10s", SECOND, HOUR, "Time an ejected server is left alone.")},
 	{LATER("health")},
-	{LATER("protocol")},
 	{0},
 };
 
@@ -134,6 +137,9 @@ static const struct setting site_table[] = {
 	{LATER("path_parameters")},
 	{WORD("errors", config_site, errors, "replace", errors_words,
 	      "Answers of the origin with a status of 500 and above: the gateway's own page instead, or `pass` as they are.")},
+	{BOOL("grpc", config_site, grpc, "false",
+	      "Calls of gRPC over HTTP/2 (`Content-Type: application/grpc`): heads are judged, messages stream both ways and count as "
+	      "uninspected, refusals are a `grpc-status`. The origin says `http: 2`. Without it such requests are judged as any other.")},
 	{.key = "hide_fields", .kind = SETTING_LIST, .at = offsetof(struct config_site, hide_fields), .each = &each_field,
 	 .lone = true, .least = 0, .most = 64,
 	 .doc = "Fields of answers that clients do not see, beside those that tell of the origin anyway: `X-Node`, `'X-Debug-*'`."},

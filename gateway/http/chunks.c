@@ -1,8 +1,8 @@
 /* chunks.c -- the chunked transfer coding (RFC 9112 section 7.1), decoded strictly.
  *
  * Data is handed out where it lies.  Everything else goes byte by byte through
- * a small machine, so that any split gives the same answer.  Extensions and
- * trailers are checked, counted and dropped. */
+ * a small machine, so that any split gives the same answer.  Extensions are
+ * checked, counted and dropped; so are trailers, unless somebody wants them. */
 #include "gateway/base/text.h"
 #include "gateway/http/bytes.h"
 #include "gateway/http/h1.h"
@@ -165,6 +165,8 @@ static const char *step(struct h1_chunks *c, char b)
 	if (is_extension(c->state) || is_trailer(c->state))
 		if (++c->overhead > OVERHEAD_MAX)
 			return "too many bytes of chunk extensions and trailers";
+	if (c->trailers && (is_trailer(c->state) || c->state == END_LF) && !buf_put(c->trailers, &b, 1))
+		return h1_no_memory;
 	switch (c->state) {
 	case SIZE_FIRST:
 	case SIZE:

@@ -87,6 +87,7 @@ enum h1_chunk { H1_CHUNK_MORE, H1_CHUNK_DATA, H1_CHUNK_END, H1_CHUNK_BAD };
 
 struct h1_chunks {
 	uint64_t left;     /* data bytes left in the current chunk */
+	struct buf *trailers; /* set it after h1_chunks_init to get the trailer section; NULL: it is dropped */
 	uint32_t overhead; /* bytes of extensions and trailer lines so far, at most 4096 (else BAD) */
 	uint8_t state;
 	uint8_t digits;
@@ -95,9 +96,13 @@ struct h1_chunks {
 void h1_chunks_init(struct h1_chunks *c);
 /* Decode from the front of `in`.  *used bytes are consumed.  DATA: *data is a run of body bytes
  * inside `in` (also consumed); call again with the rest.  END: the body, trailers included, is
- * over (trailers are dropped); what follows in `in` is not the body's.  MORE: all of `in` is
+ * over; what follows in `in` is not the body's.  MORE: all of `in` is
  * consumed, more bytes are needed.  BAD: *why, now and for every later call. */
 enum h1_chunk h1_chunks_next(struct h1_chunks *c, struct slice in, size_t *used, struct slice *data, const char **why);
+
+/* The trailer section of an answer, as the decoder kept it: its lines and the empty one.  Read like a head's fields,
+ * at most `most` of them; what may not be a trailer is hidden (http_hide_trailers).  False: *why. */
+bool h1_trailers(struct arena *a, struct slice section, uint32_t most, struct fields *out, const char **why);
 
 /* ---- Writing ---- */
 
@@ -118,6 +123,13 @@ bool h1_write_response(struct buf *out, unsigned status, const struct fields *fi
 		       enum http_body body, uint64_t length, bool keep_alive);
 /* A field as that is fit for the answer in any version: none of a connection or of framing, every byte allowed. */
 bool h1_may_answer(const struct field *f);
+/* A field of a request that is fit for an origin in any version. */
+bool h1_may_ask(const struct field *f);
+/* Method, target and authority are fit to be sent. */
+bool h1_may_be_sent(const struct request *req);
+/* The last chunk, trailers that are not hidden (NULL: none), and the empty line.  False, and nothing written: one of
+ * them may not be sent, or memory is used up. */
+bool h1_write_last_chunk(struct buf *out, const struct fields *trailers);
 /* "1000\r\n" before n bytes of data; returns its length.  The caller writes CRLF behind the data.  n = 0 is
  * the last chunk: an empty line ends the body then. */
 unsigned h1_chunk_head(char out[20], uint64_t n);

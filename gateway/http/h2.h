@@ -3,7 +3,7 @@
  *
  * Pure: no sockets, no library; time is an argument.  Framing itself, HPACK and flow control are nghttp2's;
  * this is what stands before it (bounds that it has not, states that it forgets) and behind it (the same
- * strictness as for HTTP/1.1, and the same struct request). */
+ * strictness as for HTTP/1.1, and the same structs). */
 #ifndef PORTCULLIS_HTTP_H2_H
 #define PORTCULLIS_HTTP_H2_H
 
@@ -137,5 +137,15 @@ bool h2_list_add(struct h2_list *l, const struct h1_limits *limits, struct slice
  * its length is unknown. */
 unsigned h2_request(struct arena *a, const struct h2_list *l, bool ended, const struct h1_limits *limits, bool secure,
 		    struct request *out, const char **why);
+
+/* The answer of a whole list to `req`, of which only `head` is read.  False: the origin broke the protocol, *why.  The
+ * same as h1_response hides is hidden, what is malformed is refused as there; there is no 101.  `ended`: no content
+ * follows.  Without a Content-Length what follows is CHUNKED. */
+bool h2_response(struct arena *a, const struct h2_list *l, bool ended, const struct h1_limits *limits,
+		 const struct request *req, struct response *out, const char **why);
+/* The trailers of a whole list, `to_origin` or else to a client.  False: malformed, or beyond the limits; *why.  What may
+ * not be a trailer is hidden (http_hide_trailers). */
+bool h2_trailers(struct arena *a, const struct h2_list *l, const struct h1_limits *limits, bool to_origin,
+		 struct fields *out, const char **why);
 
 #endif

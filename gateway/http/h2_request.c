@@ -70,8 +70,7 @@ bool h2_list_add(struct h2_list *l, const struct h1_limits *limits, struct slice
 	return true;
 }
 
-/* The next field of `*rest`. */
-static void cut_field(struct slice *rest, struct slice *name, struct slice *value)
+void h2_cut_field(struct slice *rest, struct slice *name, struct slice *value)
 {
 	struct lengths lengths;
 
@@ -111,8 +110,7 @@ static unsigned read_pseudo(struct parts *p, struct slice name, struct slice val
 
 /* ---- Fields ---- */
 
-/* A token in lower case; *odd if it holds a sign other than "-". */
-static bool is_name(struct slice name, bool *odd)
+bool h2_is_name(struct slice name, bool *odd)
 {
 	*odd = false;
 	for (size_t i = 0; i < name.len; i++) {
@@ -126,13 +124,12 @@ static bool is_name(struct slice name, bool *odd)
 }
 
 /* Section 8.2.1; DEL and the other controls as in HTTP/1.1. */
-static bool is_value(struct slice value)
+bool h2_is_value(struct slice value)
 {
 	return bytes_control(value.at, value.len) == value.len && slice_trim(value).len == value.len;
 }
 
-/* Section 8.2.2. */
-static bool is_of_connection(const struct field *f)
+bool h2_is_of_connection(const struct field *f)
 {
 	switch (f->id) {
 	case FIELD_CONNECTION:
@@ -156,9 +153,9 @@ static unsigned read_field(struct arena *a, struct parts *p, struct slice name, 
 	bool odd;
 
 	p->regular = true;
-	if (!is_name(name, &odd))
+	if (!h2_is_name(name, &odd))
 		return h1_refuse(why, 400, "a field name that is not a token in lower case");
-	if (!is_value(value))
+	if (!h2_is_value(value))
 		return h1_refuse(why, 400, "a control character or white space around a field value");
 	if (slice_eq(name, SLICE("host"))) {
 		if (p->host.at)
@@ -169,7 +166,7 @@ static unsigned read_field(struct arena *a, struct parts *p, struct slice name, 
 	status = h1_field(a, name, value, odd, H1_TO_ORIGIN, &out->fields, why);
 	if (status)
 		return status;
-	if (is_of_connection(&out->fields.at[out->fields.n - 1]))
+	if (h2_is_of_connection(&out->fields.at[out->fields.n - 1]))
 		return h1_refuse(why, 400, "a field of a connection, which HTTP/2 has not");
 	p->crumbs += out->fields.at[out->fields.n - 1].id == FIELD_COOKIE;
 	return 0;
@@ -280,7 +277,7 @@ static unsigned read_block(struct arena *a, struct slice block, struct parts *p,
 	unsigned status = h1_field(a, SLICE("host"), SLICE(""), false, H1_TO_ORIGIN, &out->fields, why);
 
 	while (block.len && !status) {
-		cut_field(&block, &name, &value);
+		h2_cut_field(&block, &name, &value);
 		if (name.len && name.at[0] == ':')
 			status = read_pseudo(p, name, value, why);
 		else

@@ -79,6 +79,11 @@ bool http_is_telltale(struct slice name);
 /* The trace id, 32 digits, of the one well-formed traceparent; then it and tracestate are passed on as
  * they are.  Else none, and both are hidden (W3C Trace Context, sections 3.2 and 4.3). */
 struct slice http_check_trace(struct fields *f);
+/* Hide what must not stand behind content, where nobody expects it: framing, routing, requests' conditions, proofs of
+ * identity, cookies, what says how an answer is to be read, kept or shown (RFC 9110 section 6.5.1). */
+void http_hide_trailers(struct fields *f);
+/* TE says so (RFC 9110 section 10.1.4). */
+bool http_takes_trailers(const struct fields *f);
 /* What is wrong with the Range a client sent, or NULL: more than one, more than ten parts, parts that overlap or are
  * none (RFC 9110 section 14.2). */
 const char *http_check_range(const struct fields *f);

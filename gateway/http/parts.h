@@ -56,6 +56,17 @@ void websocket_accept(struct slice key, char out[WEBSOCKET_ACCEPT]);
 /* 16 bytes in base64. */
 bool websocket_is_key(struct slice key);
 
+/* ---- Header lists of HTTP/2 ---- */
+
+/* The next field of `*rest`, which is a list's bytes. */
+void h2_cut_field(struct slice *rest, struct slice *name, struct slice *value);
+/* A token in lower case; *odd if it holds a sign other than "-". */
+bool h2_is_name(struct slice name, bool *odd);
+/* RFC 9113 section 8.2.1. */
+bool h2_is_value(struct slice value);
+/* Section 8.2.2. */
+bool h2_is_of_connection(const struct field *f);
+
 static inline unsigned h1_refuse(const char **why, unsigned status, const char *text)
 {
 	*why = text;

@@ -36,6 +36,11 @@ bool h1_may_answer(const struct field *f)
 	return is_field(f, RESPONSE) && f->id != FIELD_CONNECTION;
 }
 
+bool h1_may_ask(const struct field *f)
+{
+	return is_field(f, REQUEST);
+}
+
 /* "name: value" CRLF of all that is not hidden; false if one of them may not be sent. */
 static bool sum_fields(const struct fields *f, enum side side, size_t *sum)
 {
@@ -147,6 +152,11 @@ static bool is_target(const struct request *req)
 	       bytes_not_target(req->target.at, req->target.len) == req->target.len;
 }
 
+bool h1_may_be_sent(const struct request *req)
+{
+	return bytes_is_token(req->method) && is_target(req) && is_authority(req->authority);
+}
+
 /* Methods whose receiver expects content: without a length some origins wait for it. */
 static bool expects_content(struct slice method)
 {
@@ -160,7 +170,7 @@ bool h1_write_request(struct buf *out, const struct request *req, const struct f
 			       SLICE("\r\n")};
 	struct framing framing = {.len = 0};
 
-	if (!bytes_is_token(req->method) || !is_target(req) || !is_authority(req->authority) || body == HTTP_BODY_CLOSE)
+	if (!h1_may_be_sent(req) || body == HTTP_BODY_CLOSE)
 		return false;
 	if (req->upgrade == HTTP_UPGRADE_WEBSOCKET)
 		say(&framing, SLICE("Connection: upgrade\r\nUpgrade: websocket\r\n"));
@@ -191,6 +201,18 @@ bool h1_write_response(struct buf *out, unsigned status, const struct fields *fi
 	}
 	say(&framing, SLICE("\r\n"));
 	return write_head(out, RESPONSE, line, sizeof line / sizeof *line, fields, extra, &framing);
+}
+
+bool h1_write_last_chunk(struct buf *out, const struct fields *trailers)
+{
+	const struct slice last = SLICE("0\r\n");
+	struct framing framing = {.len = 0};
+
+	for (uint32_t i = 0; trailers && i < trailers->n; i++)
+		if (!trailers->at[i].hidden && !h1_may_answer(&trailers->at[i]))
+			return false;
+	say(&framing, SLICE("\r\n"));
+	return write_head(out, RESPONSE, &last, 1, trailers, NULL, &framing);
 }
 
 unsigned h1_chunk_head(char out[20], uint64_t n)

@@ -28,6 +28,13 @@ bool conceal_answer(struct exchange *x)
 	return http_mask(&x->arena, &x->response.fields, &mask);
 }
 
+void conceal_trailers(struct exchange *x)
+{
+	const struct http_names shown = names_of(&x->site->show_fields), hidden = names_of(&x->site->hide_fields);
+
+	http_hide_telltales(&x->response.trailers, &shown, &hidden);
+}
+
 bool conceal_is_fault(const struct exchange *x)
 {
 	return x->response.status >= 500 && x->site->errors == CONFIG_ERRORS_REPLACE;

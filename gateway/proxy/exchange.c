@@ -5,6 +5,7 @@
 #include "gateway/base/fail.h"
 #include "gateway/base/metric.h"
 #include "gateway/proxy/client_cert.h"
+#include "gateway/proxy/grpc.h"
 #include "gateway/proxy/guard.h"
 #include "gateway/proxy/identity.h"
 #include "gateway/proxy/record.h"
@@ -84,6 +85,12 @@ void exchange_finish(struct exchange *x, bool whole)
 	let_go(x);
 }
 
+/* The answer is on its way and cannot be finished. */
+static void break_off(struct exchange *x, enum reason why)
+{
+	exchange_finish(x, grpc_end(x, why));
+}
+
 static void out_of_time(struct timer *t)
 {
 	struct exchange *x = LIST_OF(t, struct exchange, total);
@@ -91,7 +98,7 @@ static void out_of_time(struct timer *t)
 	if (x->state == EXCHANGE_ENDED)
 		close_record(x);
 	else if (x->status)
-		exchange_finish(x, false);
+		break_off(x, REASON_TOTAL_DEADLINE);
 	else
 		exchange_refuse(x, REASON_TOTAL_DEADLINE, 0, "the request took too long in all");
 }
@@ -162,7 +169,7 @@ void exchange_answer(struct exchange *x, const struct verdict *v)
 	spool_done(&x->spool);
 	x->own = true;
 	x->state = EXCHANGE_ANSWERING;
-	if (!reply_make(x, v, &reply)) {
+	if (x->facts.grpc ? !grpc_reply(x, v, &reply) : !reply_make(x, v, &reply)) {
 		exchange_finish(x, false);
 		return;
 	}
@@ -288,6 +295,7 @@ void exchange_start(struct exchange *x, bool redirect)
 		exchange_refuse(x, REASON_UNKNOWN_HOST, 0, NULL);
 		return;
 	}
+	grpc_begin(x);
 	if (redirect) {
 		struct verdict v = {.kind = VERDICT_REDIRECT, .status = 308};
 
@@ -387,7 +395,7 @@ void exchange_body_broken(struct exchange *x, enum reason why, const char *detai
 	x->failed = why;
 	x->why = detail;
 	if (x->status)
-		exchange_finish(x, false);
+		break_off(x, why);
 	else
 		exchange_refuse(x, why, 0, detail);
 }
@@ -487,7 +495,7 @@ void exchange_upstream_failed(struct exchange *x, enum reason why, const char *d
 	x->failed = why;
 	x->why = detail;
 	if (x->status) {
-		exchange_finish(x, false);
+		break_off(x, why);
 	} else if (may_retry(x, how)) {
 		metric_count(METRIC_ORIGIN_RETRIES);
 		forward(x);

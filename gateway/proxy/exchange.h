@@ -81,6 +81,7 @@ struct exchange {
 	struct tls *tls;           /* of the connection, as long as `front` is there; NULL: in clear */
 	const struct tls_peer *certificate; /* that the client has proven to have, where the site asks for one; held */
 	bool peer_trusted;
+	struct slice grpc_status;  /* of a call of gRPC: how it went; empty: nobody has said */
 	struct slice trace;        /* id of the trace it belongs to, 32 digits; empty: of none */
 	enum exchange_state state;
 	uint64_t print;            /* of the request's head: quarantine.h; 0: none */
@@ -117,7 +118,8 @@ struct exchange {
 	struct task bury;
 	int64_t began_us, judged_us, asked_us, head_us;
 	int64_t began_wall_us;
-	const char *server_name;   /* of the origin server, for the record */
+	const char *server_name;   /* of the origin server, for the record, */
+	uint8_t origin_version;    /* ... and of HTTP with it */
 	struct chain_run chain;    /* last: not cleared */
 };
 
@@ -138,12 +140,16 @@ void exchange_abort(struct exchange *x, enum reason why, const char *detail);
 /* Content will not come in time or is malformed: answer if nothing was answered yet, else cut. */
 void exchange_body_broken(struct exchange *x, enum reason why, const char *detail);
 
+/* What follows the content of an answer that has come whole, from where the front is told its end; NULL: nothing. */
+const struct fields *exchange_trailers(const struct exchange *x);
+
 /* ---- Called by the origin's side ---- */
 
 /* A head has come into x->response.  False: stop, the exchange is over. */
 bool exchange_response(struct exchange *x);
 /* Content of the answer; returns how much was taken. */
 size_t exchange_response_body(struct exchange *x, struct slice bytes);
+/* It is whole; its trailers, if any, are in x->response. */
 void exchange_response_end(struct exchange *x);
 /* The origin failed; x->upstream is gone.  What had happened decides whether another may be asked. */
 enum upstream_failure { UPSTREAM_UNSENT, UPSTREAM_UNANSWERED, UPSTREAM_CUT };

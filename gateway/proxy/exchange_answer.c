@@ -7,6 +7,7 @@
 #include "gateway/base/fail.h"
 #include "gateway/base/text.h"
 #include "gateway/proxy/conceal.h"
+#include "gateway/proxy/grpc.h"
 #include "gateway/proxy/guard.h"
 #include "gateway/proxy/reply.h"
 #include "gateway/proxy/upstream.h"
@@ -113,6 +114,28 @@ void answer_stop(struct exchange *x)
 {
 	x->answer.phase = ANSWER_NONE;
 	task_stop(&x->answer.more);
+}
+
+/* Where answers are judged, what the filters never see is not passed on, as with informational ones; but of a call of
+ * gRPC its site lets pass what is not seen, and its trailers are what it is about. */
+static void settle_trailers(struct exchange *x)
+{
+	if (x->facts.answer_judged && !x->facts.grpc)
+		x->response.trailers.n = 0;
+	else
+		conceal_trailers(x);
+	if (x->facts.grpc && !x->own)
+		grpc_settle(x);
+}
+
+const struct fields *exchange_trailers(const struct exchange *x)
+{
+	const struct fields *f = &x->response.trailers;
+
+	for (uint32_t i = 0; !x->own && i < f->n; i++)
+		if (!f->at[i].hidden)
+			return f;
+	return NULL;
 }
 
 /* ---- The gates ---- */
@@ -236,6 +259,10 @@ bool exchange_response(struct exchange *x)
 		exchange_refuse(x, guard_starved(x->proxy), 503, NULL);
 		return false;
 	}
+	if (x->facts.grpc && !grpc_heard(x)) {
+		exchange_refuse(x, REASON_ORIGIN_BROKEN, 0, "the origin sent two grpc-status, or none");
+		return false;
+	}
 	x->failed = REASON_NONE;
 	x->why = NULL;
 	x->head_us = loop_us(x->proxy->loop);
@@ -290,6 +317,7 @@ void exchange_response_end(struct exchange *x)
 
 	x->upstream = NULL;
 	a->ended = true;
+	settle_trailers(x);
 	if (a->phase == ANSWER_HELD || (a->phase == ANSWER_FLOWS && a->use == BODY_STREAMED && !a->judged))
 		judge_content(x, false);
 	else if (a->phase == ANSWER_FLOWS)

@@ -148,7 +148,7 @@ static void op_end(struct exchange *x, bool whole)
 		front_break_off(f);
 		return;
 	}
-	if (f->out_chunked && !buf_put(&f->out, "0\r\n\r\n", 5))
+	if (f->out_chunked && !h1_write_last_chunk(&f->out, http_takes_trailers(&x->req.fields) ? exchange_trailers(x) : NULL))
 		front_break_off(f);
 	f->out_chunked = false;
 	f->phase = FRONT_FLUSHING;

@@ -23,6 +23,7 @@ static bool make_origin(struct generation *g, const struct config_origin *config
 	struct proxy_origin *o = &g->origins[config->number];
 	const struct config_server *servers = config->servers.at;
 
+	o->generation = g;
 	o->config = config;
 	o->n = config->servers.n;
 	o->servers = calloc(o->n, sizeof *o->servers);
@@ -31,6 +32,8 @@ static bool make_origin(struct generation *g, const struct config_origin *config
 	for (unsigned k = 0; k < o->n; k++) {
 		o->servers[k].config = &servers[k];
 		list_init(&o->servers[k].idle);
+		list_init(&o->servers[k].h2);
+		list_init(&o->servers[k].waiting);
 		if (servers[k].tls && !o->tls && !make_client_tls(g, o, f))
 			return false;
 	}
@@ -144,7 +147,7 @@ void generation_drop(struct generation *g)
 static bool same_server(const struct generation *a, const struct proxy_origin *o, const struct config_server *s,
 			const struct generation *b, const struct proxy_origin *to, const struct config_server *t)
 {
-	if (s->tls != t->tls || s->port != t->port || addr_compare(&s->address, &t->address) != 0)
+	if (o->config->http != to->config->http || s->tls != t->tls || s->port != t->port || addr_compare(&s->address, &t->address) != 0)
 		return false;
 	return !s->tls ||
 	       (o->config->tls_verify == to->config->tls_verify && slice_eq(o->config->tls_name, to->config->tls_name) &&

@@ -1,13 +1,14 @@
-/* h2_memory.c -- what nghttp2 takes is charged to its connection.
+/* h2_memory.c -- what nghttp2 takes is charged to its connection: a client's, or to an origin.
  *
  * Never refused: where one of its queues cannot grow, nghttp2 1.52 frees a frame that a stream still has, and a client
  * could choose when that happens by using its budget up.  So it may go beyond the limit, and the connection is looked
  * at after each frame.  A heap that is used up ends the worker. */
+#include "gateway/proxy/h2_memory.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway/base/fail.h"
-#include "gateway/proxy/h2_parts.h"
 
 /* In front of each block; keeps what follows aligned. */
 union head {

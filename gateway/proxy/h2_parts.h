@@ -1,7 +1,8 @@
 /* h2_parts.h -- shared by the files of the HTTP/2 front; nobody else includes it.
  *
  * front_h2.c is the connection: bytes in and out, clocks, its end.  h2_session.c hears what nghttp2 makes of
- * what comes in, h2_stream.c is the front of each exchange, h2_memory.c charges what nghttp2 takes.  Nothing
+ * what comes in, h2_stream.c is the front of each exchange, h2_trailers.c has what follows
+ * content, h2_memory.c charges what nghttp2 takes.  Nothing
  * but nghttp2's own submit calls may be called from inside its callbacks, and those call exchanges: so what an
  * exchange asks for is noted, and done in the connection's next turn. */
 #ifndef PORTCULLIS_PROXY_H2_PARTS_H
@@ -41,6 +42,8 @@ struct h2_stream {
 	bool ended;        /* nothing follows */
 	bool cut;          /* ... and the client must see that something is missing */
 	bool finished;     /* the end is sent */
+	nghttp2_nv *trailers; /* follow the content; one block with their bytes; NULL: none */
+	size_t trailers_n, trailers_size;
 	bool ours;         /* what ended it early is no fault of the client's */
 	const char *why;   /* ... it was reset */
 	char code[3], length[20]; /* of the head, while it is on its way */
@@ -129,8 +132,12 @@ ssize_t h2_stream_read(nghttp2_session *session, int32_t id, uint8_t *at, size_t
 /* Its clocks. */
 void h2_stream_tick(struct h2_stream *s, int64_t now_ms, int64_t passed_ms);
 
-/* ---- h2_memory.c ---- */
+/* ---- h2_trailers.c ---- */
 
-void h2_memory_init(nghttp2_mem *mem, struct budget *b);
+/* Trailers of the request have come, and END_STREAM with them. */
+void h2_stream_trailed(struct h2_stream *s);
+/* Those of the answer, a copy of what may be sent of them.  False: no memory. */
+bool h2_trailers_keep(struct h2_stream *s, const struct fields *f);
+void h2_trailers_drop(struct h2_stream *s);
 
 #endif

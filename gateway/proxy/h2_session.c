@@ -4,6 +4,7 @@
 #include "gateway/proxy/h2_parts.h"
 
 #include "gateway/base/fail.h"
+#include "gateway/proxy/h2_memory.h"
 
 enum {
 	SETTINGS_ENTRIES_MOST = 32,
@@ -128,9 +129,8 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
 	case NGHTTP2_HEADERS:
 		if (s && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
 			h2_stream_begin(s, ended);
-		/* Others are trailers, which go no further, as in HTTP/1.1. */
 		else if (s && ended)
-			h2_stream_ended(s);
+			h2_stream_trailed(s);
 		break;
 	case NGHTTP2_DATA:
 		if (s && ended)

@@ -42,6 +42,7 @@ void h2_stream_close(struct h2_stream *s, enum reason why, const char *detail)
 	if (buf_len(&s->pending) && h->session)
 		nghttp2_session_consume_connection(h->session, buf_len(&s->pending));
 	buf_done(&s->pending);
+	h2_trailers_drop(s);
 	list_remove(&s->link);
 	list_remove(&s->turn);
 	if (!--h->streams_n) {
@@ -369,11 +370,12 @@ static size_t op_body(struct exchange *x, struct slice bytes)
 static void op_end(struct exchange *x, bool whole)
 {
 	struct h2_stream *s = x->stream;
+	const struct fields *trailers = whole && !s->bare ? exchange_trailers(x) : NULL;
 	struct h2 *h = s->h2;
 
 	s->x = NULL;
 	s->ended = true;
-	s->cut = !whole;
+	s->cut = !whole || (trailers && !h2_trailers_keep(s, trailers));
 	if (h->pulled == s)
 		return;
 	if (s->cut) {
@@ -405,8 +407,6 @@ ssize_t h2_stream_read(nghttp2_session *session, int32_t id, uint8_t *at, size_t
 	struct h2 *h = user;
 	uint32_t room = room_for(h);
 
-	(void)session;
-	(void)id;
 	(void)at;
 	if (room < length && room < FRAME_LEAST)
 		return NGHTTP2_ERR_PAUSE;
@@ -432,14 +432,19 @@ ssize_t h2_stream_read(nghttp2_session *session, int32_t id, uint8_t *at, size_t
 		return NGHTTP2_ERR_DEFERRED;
 	}
 	*flags |= NGHTTP2_DATA_FLAG_NO_COPY | (s->ended ? NGHTTP2_DATA_FLAG_EOF : 0u);
+	if (s->ended && s->trailers_n)
+		*flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+	if (s->ended && s->trailers_n && nghttp2_submit_trailer(session, id, s->trailers, s->trailers_n))
+		return NGHTTP2_ERR_CALLBACK_FAILURE;
 	return (ssize_t)h->given;
 }
 
 /* ---- Its clocks ---- */
 
+/* A call of gRPC has nothing to say for as long as it likes; what bounds it are the origin's clocks and its own. */
 static bool wants_body(const struct h2_stream *s)
 {
-	return s->x && !s->remote_ended && !s->x->own && (s->waits || s->x->state != EXCHANGE_JUDGING) && !buf_len(&s->pending);
+	return s->x && !s->x->facts.grpc && !s->remote_ended && !s->x->own && (s->waits || s->x->state != EXCHANGE_JUDGING) && !buf_len(&s->pending);
 }
 
 /* The client sends below the rate.  Where nothing is to come, its end is part of the head. */

@@ -26,6 +26,8 @@ struct proxy_quarantine {
 	} at[PROXY_QUARANTINED];
 };
 
+struct generation; /* generation.h: what one reading of the configuration made */
+
 /* Health of a server, as one worker sees it. */
 struct proxy_server {
 	const struct config_server *config;
@@ -33,9 +35,15 @@ struct proxy_server {
 	int64_t ejected_until_ms;
 	int64_t credit;        /* of smooth weighted round robin */
 	struct list idle;      /* pooled connections, most recently used first */
+	struct list h2;        /* connections of HTTP/2, newest first: upstream_h2.h */
+	unsigned h2_n;
+	struct list waiting;   /* requests for one of those */
+	int64_t h2_again_ms;   /* not before then another of those */
+	bool plain;            /* it has not agreed on HTTP/2, and need not */
 };
 
 struct proxy_origin {
+	struct generation *generation; /* whose it is */
 	const struct config_origin *config;
 	struct proxy_server *servers;
 	unsigned n;
@@ -71,8 +79,6 @@ struct shed {
 	int64_t other_since_us; /* it has been the other way; 0: it is not */
 	uint32_t owed[2];
 };
-
-struct generation; /* generation.h: what one reading of the configuration made */
 
 struct proxy {
 	struct loop *loop;

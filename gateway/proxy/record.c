@@ -146,6 +146,8 @@ void record_write(struct exchange *x)
 	json_int(&j, "status", x->status);
 	write_decision(x, &j);
 	json_int(&j, "http", x->version);
+	if (x->grpc_status.len)
+		json_text(&j, "grpc_status", slice_first(x->grpc_status, x->grpc_status.len < 16 ? x->grpc_status.len : 16));
 	if (x->stream_id)
 		json_int(&j, "stream", x->stream_id);
 	if (x->why)
@@ -154,6 +156,8 @@ void record_write(struct exchange *x)
 	write_request(x, &j);
 	if (x->server_name)
 		json_text(&j, "origin", slice_of(x->server_name));
+	if (x->origin_version > 1)
+		json_int(&j, "origin_http", x->origin_version);
 	json_int(&j, "received", (int64_t)x->body_bytes);
 	json_int(&j, "sent", (int64_t)x->sent_bytes);
 	write_times(x, &j);

@@ -14,6 +14,7 @@
 #include "gateway/proxy/identity.h"
 #include "gateway/proxy/pick.h"
 #include "gateway/proxy/quarantine.h"
+#include "gateway/proxy/upstream_h2.h"
 
 enum { WRITE_MOST = 16384 };
 
@@ -35,6 +36,8 @@ void upstream_shut(struct upstream *u)
 	if (u->state == IDLE)
 		u->origin->idle_n--;
 	u->state = CLOSED;
+	if (u->h2)
+		upstream_h2_part(u);
 	work_end(&u->work);
 	list_remove(&u->pooled);
 	timer_stop(&u->timer);
@@ -42,6 +45,7 @@ void upstream_shut(struct upstream *u)
 	sock_close(&u->sock);
 	buf_done(&u->in);
 	buf_done(&u->out);
+	buf_done(&u->trailers);
 	u->x = NULL;
 	task_start(u->proxy->loop, &u->bury);
 }
@@ -54,6 +58,10 @@ void upstream_abandon(struct upstream *u)
 /* Our end is closed, which many origins take as a reason to stop; what they send says that they have. */
 void upstream_leave(struct upstream *u, struct work_group *g)
 {
+	if (u->h2) {
+		upstream_h2_leave(u, g);
+		return;
+	}
 	if (u->state != ASKING || !u->sent_any || u->got_any) {
 		upstream_shut(u);
 		return;
@@ -83,7 +91,7 @@ void upstream_fail(struct upstream *u, enum reason why, const char *detail)
 
 	metric_count(METRIC_ORIGIN_FAILURES);
 	/* A pooled connection that the server closed meanwhile says nothing about its health. */
-	if (!u->reused || u->got_any)
+	if ((!u->reused || u->got_any) && !u->blamed)
 		pick_bad(u->origin, u->server, loop_ms(u->proxy->loop));
 	x->last = u->reused ? NULL : u->server;
 	log_info("origin %.*s: server %.*s: %s", SLICE_F(u->origin->config->head.key), SLICE_F(u->server->config->url),
@@ -104,6 +112,8 @@ static void late(struct timer *t)
 {
 	struct upstream *u = LIST_OF(t, struct upstream, timer);
 
+	if (u->h2)
+		upstream_h2_doubt(u);
 	switch (u->state) {
 	case IDLE:
 	case LEFT:
@@ -175,6 +185,8 @@ size_t upstream_body(struct upstream *u, struct slice bytes)
 {
 	uint32_t out = buf_len(&u->out);
 
+	if (u->h2)
+		return upstream_h2_body(u, bytes);
 	if (u->state != ASKING || u->req_over || out >= WRITE_MOST)
 		return 0;
 	if (bytes.len > WRITE_MOST)
@@ -205,6 +217,10 @@ size_t upstream_body(struct upstream *u, struct slice bytes)
 
 void upstream_body_end(struct upstream *u)
 {
+	if (u->h2) {
+		upstream_h2_body_end(u);
+		return;
+	}
 	if (u->state != ASKING || u->req_over)
 		return;
 	if (u->req_body == HTTP_BODY_CHUNKED && !buf_put(&u->out, "0\r\n\r\n", 5)) {
@@ -238,10 +254,10 @@ static void connected(struct upstream *u)
 	send_head(u);
 }
 
-/* REASON_NONE: it is on its way. */
-static enum reason dial(struct upstream *u, const char **detail)
+enum reason upstream_dial(struct sock *sock, struct proxy *p, const struct proxy_origin *o, const struct proxy_server *s,
+			  void (*on_ready)(struct watch *w, unsigned what), const char **detail)
 {
-	const struct config_server *server = u->server->config;
+	const struct config_server *server = s->config;
 	struct sockaddr_storage to;
 	socklen_t len = addr_to_sockaddr(&server->address, server->port, &to);
 	int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
@@ -255,26 +271,26 @@ static enum reason dial(struct upstream *u, const char **detail)
 		close(fd);
 		return REASON_ORIGIN_REFUSED;
 	}
-	if (!sock_open(&u->sock, u->proxy->loop, fd, ready)) {
+	if (!sock_open(sock, p->loop, fd, on_ready)) {
 		close(fd);
 		*detail = "the event loop is full";
 		return REASON_DESCRIPTORS;
 	}
-	u->sock.writable = false;
+	sock->writable = false;
 	if (server->tls) {
-		struct slice name = u->origin->config->tls_name.len ? u->origin->config->tls_name : server->name;
+		struct slice name = o->config->tls_name.len ? o->config->tls_name : server->name;
 
-		u->sock.tls = tls_connect(u->origin->tls, fd, name);
-		if (!u->sock.tls) {
+		sock->tls = tls_connect(o->tls, fd, name);
+		if (!sock->tls) {
 			*detail = "no memory for TLS";
 			return REASON_MEMORY_WORKER;
 		}
-		tls_charge(u->sock.tls, &u->proxy->memory);
+		tls_charge(sock->tls, &p->memory);
 	}
 	return REASON_NONE;
 }
 
-static struct upstream *upstream_new(struct exchange *x, struct proxy_origin *o, struct proxy_server *s)
+struct upstream *upstream_new(struct exchange *x, struct proxy_origin *o, struct proxy_server *s)
 {
 	struct upstream *u = mem_take_zeroed(&x->proxy->memory, sizeof *u);
 
@@ -285,20 +301,23 @@ static struct upstream *upstream_new(struct exchange *x, struct proxy_origin *o,
 	u->server = s;
 	u->dialled_us = loop_us(x->proxy->loop);
 	list_init(&u->pooled);
+	list_init(&u->turn);
 	work_init(&u->work);
 	timer_init(&u->timer, late);
 	task_init(&u->more, upstream_more);
 	task_init(&u->bury, bury);
 	buf_init(&u->in, &x->proxy->memory);
 	buf_init(&u->out, &x->proxy->memory);
+	buf_init(&u->trailers, &x->proxy->memory);
 	return u;
 }
 
-static void prepare(struct upstream *u, struct exchange *x)
+void upstream_prepare(struct upstream *u, struct exchange *x)
 {
 	u->x = x;
 	x->upstream = u;
 	x->server_name = u->server->config->url.at;
+	x->origin_version = u->h2 ? 2 : 1;
 	u->sent_any = u->got_any = u->req_over = u->keep = false;
 	u->part = PART_HEAD;
 	u->scan = (struct h1_scan){0};
@@ -306,23 +325,17 @@ static void prepare(struct upstream *u, struct exchange *x)
 	u->body = HTTP_BODY_NONE;
 }
 
-void upstream_open(struct exchange *x)
+void upstream_ask(struct exchange *x, struct proxy_origin *o, struct proxy_server *s)
 {
-	struct proxy_origin *o = &x->generation->origins[x->site->origin->number];
-	struct proxy_server *s = pick_server(o, x->last, loop_ms(x->proxy->loop));
 	struct upstream *u;
 	enum reason why;
 	const char *detail;
 
-	if (!s) {
-		exchange_upstream_failed(x, REASON_ORIGIN_NONE, "the origin has no server", UPSTREAM_CUT);
-		return;
-	}
 	/* A second try never trusts a pooled connection. */
 	u = x->tries == 1 ? upstream_take(o, s) : NULL;
 	if (u) {
 		metric_count(METRIC_ORIGIN_POOLED);
-		prepare(u, x);
+		upstream_prepare(u, x);
 		send_head(u);
 		return;
 	}
@@ -331,9 +344,9 @@ void upstream_open(struct exchange *x)
 		exchange_upstream_failed(x, guard_starved(x->proxy), NULL, UPSTREAM_CUT);
 		return;
 	}
-	prepare(u, x);
+	upstream_prepare(u, x);
 	timer_start(x->proxy->loop, &u->timer, o->config->connect_ms);
-	why = dial(u, &detail);
+	why = upstream_dial(&u->sock, u->proxy, o, s, ready, &detail);
 	if (why == REASON_DESCRIPTORS)
 		metric_count(METRIC_DESCRIPTORS);
 	if (why == REASON_ORIGIN_REFUSED)
@@ -342,13 +355,35 @@ void upstream_open(struct exchange *x)
 		upstream_give_up(u, why, detail);
 }
 
-static void dialled(struct upstream *u)
+void upstream_open(struct exchange *x)
+{
+	struct proxy_origin *o = &x->generation->origins[x->site->origin->number];
+	struct proxy_server *s = pick_server(o, x->last, loop_ms(x->proxy->loop));
+
+	if (!s)
+		exchange_upstream_failed(x, REASON_ORIGIN_NONE, "the origin has no server", UPSTREAM_CUT);
+	else if (upstream_h2_speaks(o, s))
+		upstream_h2_ask(x, o, s);
+	else
+		upstream_ask(x, o, s);
+}
+
+const char *upstream_dialled(const struct sock *sock)
 {
 	socklen_t len = sizeof(int);
 	int error = 0;
 
-	if (getsockopt(u->sock.watch.fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 || error)
-		upstream_fail(u, REASON_ORIGIN_REFUSED, error == ECONNREFUSED ? "connection refused" : "cannot connect");
+	if (getsockopt(sock->watch.fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && !error)
+		return NULL;
+	return error == ECONNREFUSED ? "connection refused" : "cannot connect";
+}
+
+static void dialled(struct upstream *u)
+{
+	const char *wrong = upstream_dialled(&u->sock);
+
+	if (wrong)
+		upstream_fail(u, REASON_ORIGIN_REFUSED, wrong);
 	else
 		connected(u);
 }

@@ -1,4 +1,5 @@
-/* upstream.h -- an HTTP/1.1 connection to an origin server: pooled, one request at a time. */
+/* upstream.h -- a request at an origin server: over a connection of HTTP/1.1, pooled and one request at a time, or as a
+ * stream of one of HTTP/2.  The exchange is told nothing of which. */
 #ifndef PORTCULLIS_PROXY_UPSTREAM_H
 #define PORTCULLIS_PROXY_UPSTREAM_H
 

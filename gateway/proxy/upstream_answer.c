@@ -2,6 +2,7 @@
 #include "gateway/proxy/upstream_parts.h"
 
 #include "gateway/proxy/pick.h"
+#include "gateway/proxy/upstream_h2.h"
 
 enum {
 	READ_FIRST = 4096,
@@ -49,6 +50,7 @@ static enum parsed parse_head(struct upstream *u)
 			u->left = x->response.content_length;
 			u->keep = x->response.keep_alive;
 			h1_chunks_init(&u->chunks);
+			u->chunks.trailers = &u->trailers;
 		}
 		return exchange_response(x) ? PARSED_MORE : PARSED_GONE;
 	case H1_BAD:
@@ -71,6 +73,17 @@ static enum parsed pass(struct upstream *u, uint32_t n)
 	return taken < n ? PARSED_BLOCKED : PARSED_MORE;
 }
 
+/* Behind the last chunk there is at least the empty line. */
+static bool read_trailers(struct upstream *u, const char **why)
+{
+	uint32_t most = (uint32_t)u->proxy->config->client.fields;
+	bool good = buf_len(&u->trailers) <= 2 ||
+		    h1_trailers(&u->x->arena, buf_slice(&u->trailers), most, &u->x->response.trailers, why);
+
+	buf_done(&u->trailers);
+	return good;
+}
+
 static enum parsed parse_chunks(struct upstream *u)
 {
 	const char *why = "broken chunks";
@@ -87,7 +100,10 @@ static enum parsed parse_chunks(struct upstream *u)
 		case H1_CHUNK_END:
 			buf_eat(&u->in, (uint32_t)used);
 			u->part = PART_OVER;
-			return PARSED_MORE;
+			if (read_trailers(u, &why))
+				return PARSED_MORE;
+			upstream_fail(u, REASON_ORIGIN_BROKEN, why);
+			return PARSED_GONE;
 		case H1_CHUNK_MORE:
 			buf_eat(&u->in, (uint32_t)used);
 			return PARSED_MORE;
@@ -215,6 +231,10 @@ void upstream_resume(struct upstream *u)
 {
 	if (u->state != ASKING || u->part == PART_HEAD)
 		return;
+	if (u->h2) {
+		upstream_h2_resume(u);
+		return;
+	}
 	timer_start(u->proxy->loop, &u->timer, u->origin->config->between_ms);
 	upstream_pump(u);
 }

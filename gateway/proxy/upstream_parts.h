@@ -1,4 +1,5 @@
-/* upstream_parts.h -- what upstream.c (asking), upstream_answer.c (hearing) and upstream_pool.c (keeping) share. */
+/* upstream_parts.h -- what upstream.c (asking), upstream_answer.c (hearing), upstream_pool.c (keeping) and those of HTTP/2
+ * (upstream_h2.h) share. */
 #ifndef PORTCULLIS_PROXY_UPSTREAM_PARTS_H
 #define PORTCULLIS_PROXY_UPSTREAM_PARTS_H
 
@@ -33,11 +34,35 @@ struct upstream {
 	enum upstream_part part;
 	struct h1_scan scan;
 	struct h1_chunks chunks;
+	struct buf trailers;  /* of its chunks, as they came */
 	enum http_body body;
 	uint64_t left;
 	uint32_t pending;     /* decoded bytes at the front of `in` */
 	bool got_any, keep;
+
+	/* Of HTTP/2, where it is a stream, and `sock` is never opened */
+	bool h2;
+	struct upstream_h2 *over; /* its connection; NULL: it waits for one, or the stream has ended */
+	struct list turn;         /* of its connection, or of those that wait */
+	int32_t stream;
+	bool deferred;            /* nghttp2 waits until there is content of the request again */
+	bool end_sent, end_seen;  /* END_STREAM, either way */
+	bool refused;             /* it broke the protocol */
+	bool inside;              /* its content is with the exchange just now */
+	bool blamed;              /* what ends it has been held against the server already */
+	uint64_t mark;            /* of those that were left: the ping that is behind its end */
 };
+
+struct upstream *upstream_new(struct exchange *x, struct proxy_origin *o, struct proxy_server *s);
+/* For x's request, or for the next. */
+void upstream_prepare(struct upstream *u, struct exchange *x);
+/* Ask by HTTP/1.1. */
+void upstream_ask(struct exchange *x, struct proxy_origin *o, struct proxy_server *s);
+/* Begin to connect; `sock` is open then, or closed as before.  REASON_NONE, or *detail. */
+enum reason upstream_dial(struct sock *sock, struct proxy *p, const struct proxy_origin *o, const struct proxy_server *s,
+			  void (*ready)(struct watch *w, unsigned what), const char **detail);
+/* What became of it, when `ready` says that it can be written.  NULL: it is connected. */
+const char *upstream_dialled(const struct sock *sock);
 
 /* Close it, and free it at the end of the turn; the exchange is told nothing. */
 void upstream_shut(struct upstream *u);

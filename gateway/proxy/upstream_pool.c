@@ -1,5 +1,5 @@
 /* upstream_pool.c -- connections to origin servers between two requests. */
-#include "gateway/proxy/upstream_parts.h"
+#include "gateway/proxy/upstream_h2.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -13,6 +13,7 @@ bool upstream_keep(struct upstream *u)
 	list_push_first(&u->server->idle, &u->pooled);
 	buf_done(&u->in);
 	buf_done(&u->out);
+	buf_done(&u->trailers);
 	timer_start(u->proxy->loop, &u->timer, u->origin->config->idle_ms);
 	return true;
 }
@@ -58,13 +59,16 @@ struct upstream *upstream_take(struct proxy_origin *o, struct proxy_server *s)
 
 void upstream_close_idle(struct proxy_origin *o)
 {
-	for (unsigned i = 0; i < o->n; i++)
+	for (unsigned i = 0; i < o->n; i++) {
 		while (!list_empty(&o->servers[i].idle))
 			upstream_shut(LIST_OF(o->servers[i].idle.next, struct upstream, pooled));
+		upstream_h2_retire(&o->servers[i]);
+	}
 }
 
 void upstream_take_over(struct proxy_origin *to, struct proxy_server *t, struct proxy_origin *from, struct proxy_server *s)
 {
+	upstream_h2_take_over(to, t, s);
 	t->failures = s->failures;
 	t->ejected_until_ms = s->ejected_until_ms;
 	while (!list_empty(&s->idle)) {

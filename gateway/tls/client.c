@@ -198,3 +198,11 @@ struct tls *tls_connect(struct tls_client *c, int fd, struct slice name)
 	resume(c, t);
 	return t;
 }
+
+bool tls_ask_h2(struct tls *t, bool only)
+{
+	static const unsigned char names[] = "\x02h2\x08http/1.1";
+
+	/* Its answer is 0 where all is well. */
+	return SSL_set_alpn_protos(t->ssl, names, only ? 3 : sizeof names - 1) == 0;
+}

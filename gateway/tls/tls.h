@@ -114,6 +114,9 @@ struct tls *tls_accept(struct tls_server *s, int fd);
 struct tls *tls_connect(struct tls_client *c, int fd, struct slice name);
 /* Offer HTTP/2 before HTTP/1.1, in the handshake that is to come. */
 void tls_offer_h2(struct tls *t);
+/* Towards an origin: ask for HTTP/2 in the handshake that is to come, `only` it or HTTP/1.1 as well; tls_alpn says what
+ * was agreed.  False: no memory. */
+bool tls_ask_h2(struct tls *t, bool only);
 void tls_free(struct tls *t);
 /* What OpenSSL holds for this connection is charged there, as far as it is counted: also beyond a limit. */
 void tls_charge(struct tls *t, struct budget *b);

@@ -14,6 +14,7 @@ class Answer:
     body: bytes = b""
     raw_head: bytes = b""
     informational: list = field(default_factory=list)
+    trailers: list = field(default_factory=list)
     complete: bool = True  # the framing says that nothing is missing
     framing: str = ""      # "length", "chunked", "close" or "none"
 
@@ -47,6 +48,7 @@ class Closed(Exception):
 
 class Client:
     """One connection to the gateway."""
+    takes_trailers = False  # its requests say so
 
     def __init__(self, port, tls=None, name="shop.example.com", timeout=15, source=None, rcvbuf=None):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -158,13 +160,19 @@ class Client:
                 return
             assert re.fullmatch(rb"[0-9a-fA-F]+", size), "not a chunk size: %r" % size
             if int(size, 16) == 0:
-                assert self.line() == b"", "a trailer reached the client"
+                self.read_trailers(answer)
                 return
             data = self.take(int(size, 16))
             answer.body += data
             if len(data) < int(size, 16) or self.line() != b"":
                 answer.complete = False
                 return
+
+    def read_trailers(self, answer):
+        while (line := self.line()):
+            assert self.takes_trailers, "a trailer reached the client: %r" % line
+            answer.trailers += parse_head(b"HTTP/1.1 200\r\n" + line)[1]
+        assert line is not None, "cut within the trailers"
 
     def ask(self, message, **how):
         try:

@@ -69,6 +69,7 @@ class Answer:
     fields: list = field(default_factory=list)
     body: bytes = b""
     informational: list = field(default_factory=list)
+    trailers: list = field(default_factory=list)
     ended: bool = False
     reset: int = None  # error code of a RST_STREAM
     frames: list = field(default_factory=list)  # lengths of the DATA frames
@@ -217,7 +218,10 @@ class H2:
 
     def take_head(self, stream, fields, ended):
         a = self.answer(stream)
-        assert not a.status, "a second final head"
+        if a.status:
+            assert ended and not a.ended and all(n == n.lower() and n[0] != ":" for n, _ in fields), "a second head: %s" % fields
+            a.trailers, a.ended = list(fields), True
+            return
         assert fields[0][0] == ":status" and all(not n.startswith(":") for n, _ in fields[1:]), fields
         status = int(fields[0][1])
         assert all(n == n.lower() for n, _ in fields)

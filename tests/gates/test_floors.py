@@ -31,7 +31,7 @@ GUARDED = {
     r"re2/": ("policies/",),
     r"seccomp": ("gateway/cage/",),
     r"jansson": ("gateway/cli/",),
-    r"nghttp2/": ("gateway/proxy/h2_",),
+    r"nghttp2/": ("gateway/proxy/h2_", "gateway/proxy/upstream_h2"),
 }
 
 

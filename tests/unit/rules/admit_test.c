@@ -75,9 +75,46 @@ static void heads(void **state)
 	}
 }
 
+/* What streams is not read; what an entry says of it holds. */
+static void calls(void **state)
+{
+	static const struct {
+		const char *says;
+		enum policy_mode mode;
+		bool by_entry;
+		const char *types;
+		uint64_t length;
+		enum reason refused;
+	} rows[] = {
+		{"a call", POLICY_ENFORCE, false, "", 0, REASON_NONE},
+		{"however long", POLICY_ENFORCE, false, "", 5000, REASON_NONE},
+		{"in detect mode", POLICY_DETECT, false, "", 0, REASON_NONE},
+		{"an entry lists it", POLICY_ENFORCE, true, "application/grpc", 0, REASON_NONE},
+		{"an entry lists others", POLICY_ENFORCE, true, "image/png", 0, REASON_BODY_TYPE},
+		{"longer than its entry", POLICY_ENFORCE, true, "", 5000, REASON_BODY_TOO_LARGE},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct request req = {.body = rows[i].length ? HTTP_BODY_LENGTH : HTTP_BODY_CHUNKED, .content_length = rows[i].length};
+		struct policy_waf plan = {.mode = rows[i].mode, .inspect = POLICY_INSPECT_FULL, .body_max = 1000,
+					  .body_by_entry = rows[i].by_entry, .body_types = slice_of(rows[i].types)};
+		struct admission a;
+
+		arena_init(&arena, NULL, 1024);
+		fields_add(&req.fields, &arena, SLICE("content-type"), SLICE("application/grpc"));
+		a = admit_call(&req, &plan);
+		if (a.refuse != (rows[i].refused != REASON_NONE) || (a.refuse && a.reason != rows[i].refused))
+			fail_msg("%s: %s", rows[i].says, a.refuse ? a.why : "let in");
+		if (!a.refuse && (a.inspect || !a.unseen || !a.listed))
+			fail_msg("%s: read, or not counted", rows[i].says);
+		arena_done(&arena);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(heads)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(heads), cmocka_unit_test(calls)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
