@@ -113,6 +113,12 @@ static const struct setting each_field = {.kind = SETTING_CUSTOM,
 					  .syntax = "a field",
 					  .pattern = "^[A-Za-z0-9_.-]{2,}\\*?$"};
 
+static const struct setting each_page_origin = {.kind = SETTING_CUSTOM,
+						.size = sizeof(struct slice),
+						.parse = config_parse_page_origin,
+						.syntax = "an origin",
+						.pattern = "^(\\*|https?://[a-z0-9_.:\\[\\]-]+)$"};
+
 static const struct setting site_table[] = {
 	{.key = "hosts", .kind = SETTING_LIST, .at = offsetof(struct config_site, hosts), .each = &each_host, .lone = true,
 	 .required = true, .least = 1, .most = 10000,
@@ -131,6 +137,11 @@ static const struct setting site_table[] = {
 	{LATER("path_parameters")},
 	{WORD("errors", config_site, errors, "replace", errors_words,
 	      "Answers of the origin with a status of 500 and above: the gateway's own page instead, or `pass` as they are.")},
+	{BOOL("websocket", config_site, websocket, "false",
+	      "Pass WebSocket on. Its handshake is judged like any request; what follows is not inspected.")},
+	{.key = "websocket_origins", .kind = SETTING_LIST, .at = offsetof(struct config_site, websocket_origins),
+	 .each = &each_page_origin, .lone = true, .least = 1, .most = 100,
+	 .doc = "Whose pages may open one, beside the site's own: `https://app.example.com`, or `'*'` for any page."},
 	{.key = "hide_fields", .kind = SETTING_LIST, .at = offsetof(struct config_site, hide_fields), .each = &each_field,
 	 .lone = true, .least = 0, .most = 64,
 	 .doc = "Fields of answers that clients do not see, beside those that tell of the origin anyway: `X-Node`, `'X-Debug-*'`."},
@@ -176,6 +187,9 @@ static const struct setting client_table[] = {
 	{SIZE("inspected_body", config_client, inspected_body, "1MiB", KIB, GIB,
 	      "A body that is inspected, unless the policy says otherwise; 413 beyond.")},
 	{TIME("total", config_client, total_ms, "1h", SECOND, 7 * DAY, "One request in all.")},
+	{TIME("tunnel_idle", config_client, tunnel_idle_ms, "60s", 100, DAY, "Time a WebSocket may be without a byte either way.")},
+	{SIZE("tunnel_bytes", config_client, tunnel_bytes, "1GiB", 0, 1024 * GIB, "Bytes of one WebSocket, both ways; `0B` for any.")},
+	{TIME("tunnel_total", config_client, tunnel_total_ms, "0s", 0, 30 * DAY, "Time a WebSocket may be open; `0s` for any.")},
 	{INT("connections", config_client, connections, "50000", 1, 10000000, "Connections of this node.")},
 	{INT("per_address", config_client, per_address, "256", 1, 1000000, "Connections of one IPv4 address or IPv6 /64.")},
 	{INT("per_network", config_client, per_network, "2048", 1, 1000000, "Connections of one IPv6 /48.")},

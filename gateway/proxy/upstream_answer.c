@@ -50,6 +50,11 @@ static enum parsed parse_head(struct upstream *u)
 			u->keep = x->response.keep_alive;
 			h1_chunks_init(&u->chunks);
 		}
+		if (x->response.status == 101) {
+			u->part = PART_BODY;
+			u->body = HTTP_BODY_CLOSE;
+			u->switched = true;
+		}
 		return exchange_response(x) ? PARSED_MORE : PARSED_GONE;
 	case H1_BAD:
 		break;
@@ -174,6 +179,9 @@ void upstream_pump(struct upstream *u)
 
 		if (done == PARSED_BLOCKED)
 			timer_stop(&u->timer);
+		/* A tunnel may be silent for long. */
+		if (done == PARSED_MORE && u->switched && !u->sock.readable)
+			buf_release(&u->in);
 		if (done != PARSED_MORE || !u->sock.readable)
 			return;
 		if (got >= TURN_BYTES) {

@@ -37,6 +37,7 @@ struct upstream {
 	uint64_t left;
 	uint32_t pending;     /* decoded bytes at the front of `in` */
 	bool got_any, keep;
+	bool switched;        /* to another protocol: what comes is a tunnel's, and so are its clocks */
 };
 
 /* Close it, and free it at the end of the turn; the exchange is told nothing. */
