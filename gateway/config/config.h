@@ -51,7 +51,8 @@ struct config_origin {
 	struct slice tls_ca;    /* path of PEM; empty: the system's */
 	int64_t connect_ms;     /* 2s */
 	int64_t first_byte_ms;  /* 60s */
-	int64_t between_ms;     /* 30s between two bytes of an answer */
+	int64_t between_ms;     /* 30s between two bytes of an answer, */
+	int64_t events_ms;      /* ... 5m where it is a stream of events */
 	int64_t idle_ms;        /* 60s a pooled connection is kept */
 	int64_t keep;           /* 64 idle connections kept per worker; 0 none */
 	int64_t retries;        /* 1, on another server, for requests safe to repeat */

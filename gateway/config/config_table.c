@@ -87,6 +87,7 @@ static const struct setting origin_table[] = {
 	{TIME("connect", config_origin, connect_ms, "2s", 1, MINUTE, "Time to connect, TLS included.")},
 	{TIME("first_byte", config_origin, first_byte_ms, "60s", 1, HOUR, "Time to the first byte of an answer.")},
 	{TIME("between", config_origin, between_ms, "30s", 1, HOUR, "Time between two bytes of an answer.")},
+	{TIME("events", config_origin, events_ms, "5m", 1, DAY, "The same of an answer of type `text/event-stream`.")},
 	{TIME("idle", config_origin, idle_ms, "60s", 1, HOUR, "Time an idle connection is kept.")},
 	{INT("keep", config_origin, keep, "64", 0, 10000, "Idle connections kept per worker; 0 keeps none.")},
 	{INT("retries", config_origin, retries, "1", 0, 3,

@@ -171,6 +171,14 @@ static bool make_room(struct upstream *u)
 	return len < READ_MOST && buf_room(&u->in, READ_MOST - len);
 }
 
+/* Events come when something happens. */
+static int64_t between_ms(const struct upstream *u)
+{
+	const struct config_origin *o = u->origin->config;
+
+	return u->part != PART_HEAD && u->x && u->x->response.events && o->events_ms > o->between_ms ? o->events_ms : o->between_ms;
+}
+
 void upstream_pump(struct upstream *u)
 {
 	for (size_t got = 0;;) {
@@ -206,7 +214,7 @@ void upstream_pump(struct upstream *u)
 		u->got_any = true;
 		u->in.end += (uint32_t)n;
 		got += (size_t)n;
-		timer_start(u->proxy->loop, &u->timer, u->origin->config->between_ms);
+		timer_start(u->proxy->loop, &u->timer, between_ms(u));
 	}
 }
 
@@ -223,6 +231,6 @@ void upstream_resume(struct upstream *u)
 {
 	if (u->state != ASKING || u->part == PART_HEAD)
 		return;
-	timer_start(u->proxy->loop, &u->timer, u->origin->config->between_ms);
+	timer_start(u->proxy->loop, &u->timer, between_ms(u));
 	upstream_pump(u);
 }

@@ -33,6 +33,7 @@ static void test_the_smallest_file(void **state)
 	assert_int_equal(o->connect_ms, 2000);
 	assert_int_equal(o->first_byte_ms, 60000);
 	assert_int_equal(o->between_ms, 30000);
+	assert_int_equal(o->events_ms, 300000);
 	assert_int_equal(o->idle_ms, 60000);
 	assert_int_equal(o->keep, 64);
 	assert_int_equal(o->retries, 1);
