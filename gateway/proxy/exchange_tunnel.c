@@ -42,18 +42,50 @@ static bool is_foreign(const struct exchange *x)
 	return false;
 }
 
+/* Over HTTP/2 a client has no key (RFC 8441 section 5); the origin is asked with one of ours. */
+static bool add_key(struct exchange *x)
+{
+	static const struct slice name = {"sec-websocket-key", 17};
+	char *key = arena_take(&x->arena, WEBSOCKET_KEY);
+	uint8_t random[16];
+	struct field *said;
+	uint32_t i = 0;
+
+	if (!key)
+		return false;
+	proxy_random(x->proxy, random, sizeof random);
+	websocket_key(random, key);
+	/* What a client says there all the same means nothing. */
+	said = fields_next(&x->req.fields, name, &i);
+	if (!said)
+		return fields_add(&x->req.fields, &x->arena, name, slice_make(key, WEBSOCKET_KEY));
+	said->value = slice_make(key, WEBSOCKET_KEY);
+	while ((said = fields_next(&x->req.fields, name, &i)) != NULL)
+		said->hidden = 1;
+	return true;
+}
+
+static bool refuse(struct exchange *x, enum reason why, unsigned status, const char *detail)
+{
+	exchange_refuse(x, why, status, detail);
+	return false;
+}
+
 bool tunnel_may_open(struct exchange *x)
 {
 	if (x->req.upgrade == HTTP_UPGRADE_NONE)
 		return true;
+	/* RFC 9220 section 3 has this status for what cannot be connected to, and so it is for what may not be. */
+	if (!x->site->websocket && x->version == 2)
+		return refuse(x, REASON_METHOD, 501, "an extended CONNECT to a site that passes no WebSocket on");
 	if (!x->site->websocket) {
 		x->req.upgrade = HTTP_UPGRADE_NONE;
 		return true;
 	}
-	if (is_foreign(x)) {
-		exchange_refuse(x, REASON_FOREIGN_ORIGIN, 0, "a WebSocket for a page of another origin");
-		return false;
-	}
+	if (is_foreign(x))
+		return refuse(x, REASON_FOREIGN_ORIGIN, 0, "a WebSocket for a page of another origin");
+	if (x->version == 2 && !add_key(x))
+		return refuse(x, guard_starved(x->proxy), guard_starved_head(x->proxy), NULL);
 	return true;
 }
 
@@ -137,6 +169,16 @@ void tunnel_stop(struct exchange *x)
 	x->tunnel.open = false;
 }
 
+/* Which only says that our key was read. */
+static void hide_accept(struct fields *f)
+{
+	struct field *accept;
+	uint32_t i = 0;
+
+	while ((accept = fields_next(f, SLICE("sec-websocket-accept"), &i)) != NULL)
+		accept->hidden = 1;
+}
+
 void tunnel_open(struct exchange *x)
 {
 	struct tunnel *t = &x->tunnel;
@@ -152,6 +194,8 @@ void tunnel_open(struct exchange *x)
 	look_again(x, t->opened_ms);
 	metric_count(METRIC_TUNNELS);
 	upstream_tunnel(x->upstream);
+	if (x->version == 2)
+		hide_accept(&x->response.fields);
 	x->front->head(x, x->status, &x->response.fields, &x->facts.client_fields, HTTP_BODY_NONE, 0);
 	x->front->want(x);
 }

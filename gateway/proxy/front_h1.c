@@ -76,12 +76,15 @@ void front_shut(struct front *f, bool cut)
 
 void front_cut(struct front *f)
 {
-	bool tunnel = f->tunnel && f->x;
+	static const char why[] = "the gateway stops";
+	bool whole = f->tunnel && f->x;
 
 	/* What a tunnel has carried is whole as far as it goes: it shall arrive. */
-	if (tunnel)
-		exchange_end_tunnel(f->x, "the gateway stops");
-	front_shut(f, !tunnel);
+	if (whole)
+		exchange_end_tunnel(f->x, why);
+	if (f->phase == FRONT_H2)
+		whole = h2_end_tunnels(f, why);
+	front_shut(f, !whole);
 }
 
 bool front_evict(struct proxy *p)

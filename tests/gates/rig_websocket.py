@@ -5,6 +5,7 @@ import hashlib
 import os
 import struct
 import threading
+from http import HTTPStatus
 
 import websockets
 
@@ -81,7 +82,7 @@ class Peer(Loop):
 
     async def plain(self, path, fields):
         self.heads.append((path, fields))
-        return None if "Sec-WebSocket-Key" in fields else (200, [("Content-Type", "text/plain")], b"a page")
+        return None if "Sec-WebSocket-Key" in fields else (HTTPStatus.OK, [("Content-Type", "text/plain")], b"a page")
 
     async def talk(self, ws):
         self.open.add(ws)
