@@ -29,7 +29,7 @@ void tunnel_init(struct exchange *x);
 void tunnel_stop(struct exchange *x);
 /* A handshake that may not become a tunnel is an ordinary request from here on, or answered: then false. */
 bool tunnel_may_open(struct exchange *x);
-/* The origin's 101 has passed the filters. */
+/* The origin's 101 has passed the filters.  What the origin says behind it may flow then, or has ended already. */
 void tunnel_open(struct exchange *x);
 /* Bytes from the client; returns how much the origin takes now. */
 size_t tunnel_take(struct exchange *x, struct slice bytes);

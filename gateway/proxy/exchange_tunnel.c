@@ -193,7 +193,9 @@ void tunnel_open(struct exchange *x)
 	timer_stop(&x->total);
 	look_again(x, t->opened_ms);
 	metric_count(METRIC_TUNNELS);
-	upstream_tunnel(x->upstream);
+	/* It may have ended while its 101 was before the filters: then this is all of it. */
+	if (x->upstream)
+		upstream_tunnel(x->upstream);
 	if (x->version == 2)
 		hide_accept(&x->response.fields);
 	x->front->head(x, x->status, &x->response.fields, &x->facts.client_fields, HTTP_BODY_NONE, 0);

@@ -39,10 +39,10 @@ def rig(shared_gateway, peer):
     return shared_gateway(SITES, origin=peer, policies={"shop": ENFORCE})
 
 
-def by_hand(gateway, origin, config="", **how):
+def by_hand(gateway, origin, config="", policy=OFF):
     """A gateway whose origin switches as it should at /ws, and does not answer what comes then."""
     origin.answers.setdefault("/ws", lambda r: [switch(r), HANG])
-    return gateway(config + SITES, origin=origin, policies={"shop": OFF}, **how)
+    return gateway(config + SITES, origin=origin, policies={"shop": policy})
 
 
 def opened(g, *lines, target="/ws", **how):
@@ -337,6 +337,26 @@ def test_the_origins_end_is_the_clients(gateway, origin, tls):
         assert c.take(11) == b"last words"
     record = g.record_where(lambda r: r["status"] == 101)
     assert record["decision"] == "pass" and record["sent"] == 10
+
+
+@pytest.mark.parametrize("said", [b"", b"last words"])
+def test_an_origin_that_is_gone_before_its_101_has_passed(gateway, origin, said):
+    origin.answers["/ws"] = lambda r: [switch(r) + said, CLOSE]
+    g = by_hand(gateway, origin, policy=ENFORCE)
+    for _ in range(5):
+        with opened(g, "User-Agent: gates", "Accept: */*") as c:
+            assert c.take(20) == said
+    assert [r["decision"] for r in g.log(5)] == ["pass"] * 5
+
+
+def test_a_101_waits_for_the_lines_of_the_waf(gateway, origin):
+    """Hits that do not refuse are on disk before anything leaves (logs.waf_sync)."""
+    origin.answers["/ws"] = lambda r: [switch(r) + b"hello", CLOSE]
+    g = by_hand(gateway, origin, policy=ENFORCE.replace("enforce,", "detect,", 1))
+    for how in ({}, {"tls": True}):
+        with opened(g, target="/ws?q=%3Cscript%3Ealert(1)%3C/script%3E", **how) as c:
+            assert c.take(10) == b"hello"
+    assert g.waf_ids(1, within=3)
 
 
 def test_a_half_closed_client_hears_what_the_origin_still_says(gateway, origin_maker):

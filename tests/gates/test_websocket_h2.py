@@ -204,6 +204,15 @@ def test_the_origins_end_is_the_end_of_the_stream(gateway, origin):
         assert c.get("/after").status == 200
 
 
+def test_an_origin_that_is_gone_before_its_101_has_passed(gateway, origin):
+    origin.answers["/ws"] = lambda r: [switch(r), CLOSE]
+    g = by_hand(gateway, origin, policy=ENFORCE)
+    with H2(g.https) as c:
+        assert c.until(lambda: c.settings)
+        a = c.wait(c.headers(asking(), end=False))
+        assert (a.status, a.body, a.ended) == (200, b"", True) and c.alive()
+
+
 def test_a_client_that_leaves_ends_it_at_the_origin(gateway, origin):
     g = by_hand(gateway, origin)
     with H2(g.https) as c:
