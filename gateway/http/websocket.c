@@ -1,5 +1,5 @@
 /* websocket.c -- the WebSocket opening handshake (RFC 6455 section 4): its one computation, what the two sides agree
- * on, and whose pages may begin one.
+ * on, and whose pages may begin one; and of what follows, where frames end.
  *
  * SHA-1 (FIPS 180-4) is no protection here and is used for nothing else: it shows that
  * the origin has read the key and means to speak this protocol. */
@@ -145,6 +145,54 @@ bool websocket_agrees(const struct fields *asked, const struct fields *answered)
 {
 	return only_offered(asked, answered, SLICE("sec-websocket-protocol"), 1) &&
 	       only_offered(asked, answered, SLICE("sec-websocket-extensions"), 16);
+}
+
+/* ---- Where frames end ---- */
+
+enum { OPCODE = 15, CLOSE = 8, MASKED = 128, LENGTH = 127, LENGTH_16 = 126, LENGTH_64 = 127 };
+
+static unsigned length_bytes(const uint8_t *head)
+{
+	return (head[1] & LENGTH) == LENGTH_16 ? 2 : (head[1] & LENGTH) == LENGTH_64 ? 8 : 0;
+}
+
+static uint64_t payload_of(const uint8_t *head)
+{
+	unsigned n = length_bytes(head);
+	uint64_t length = n ? 0 : head[1] & LENGTH;
+
+	for (unsigned i = 0; i < n; i++)
+		length = length << 8 | head[2 + i];
+	return length;
+}
+
+static void follow_head(struct websocket_place *p, uint8_t byte)
+{
+	p->head[p->have++] = byte;
+	if (p->have < 2 || p->have < 2 + length_bytes(p->head) + (p->head[1] & MASKED ? 4 : 0))
+		return;
+	p->left = payload_of(p->head);
+	p->closed = p->closed || (p->head[0] & OPCODE) == CLOSE;
+	p->have = 0;
+}
+
+void websocket_follow(struct websocket_place *p, struct slice bytes)
+{
+	while (bytes.len) {
+		size_t n = bytes.len < p->left ? bytes.len : (size_t)p->left;
+
+		p->left -= n;
+		bytes = slice_after(bytes, n);
+		if (bytes.len) {
+			follow_head(p, (uint8_t)bytes.at[0]);
+			bytes = slice_after(bytes, 1);
+		}
+	}
+}
+
+bool websocket_is_between(const struct websocket_place *p)
+{
+	return !p->left && !p->have && !p->closed;
 }
 
 /* ---- Whose pages ---- */

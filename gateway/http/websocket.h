@@ -1,4 +1,4 @@
-/* websocket.h -- the opening handshake of WebSocket (RFC 6455 section 4), the pure parts. */
+/* websocket.h -- WebSocket (RFC 6455), the pure parts: the opening handshake, and where frames end. */
 #ifndef PORTCULLIS_HTTP_WEBSOCKET_H
 #define PORTCULLIS_HTTP_WEBSOCKET_H
 
@@ -15,6 +15,19 @@ void websocket_key(const uint8_t random[16], char out[WEBSOCKET_KEY]);
 /* What was asked for is what is agreed to (section 4.1): at most one subprotocol, and extensions of no other name
  * than the client has offered. */
 bool websocket_agrees(const struct fields *asked, const struct fields *answered);
+
+/* Where in the frames of one side (section 5.2) its bytes are.  All zero in the beginning. */
+struct websocket_place {
+	uint64_t left;    /* of a frame's payload */
+	uint8_t head[14]; /* of the next frame, ... */
+	uint8_t have;     /* ... so much of it */
+	bool closed;      /* a Close frame has begun */
+};
+
+/* These bytes have gone by.  Nothing but where frames end is looked at. */
+void websocket_follow(struct websocket_place *p, struct slice bytes);
+/* Between two frames, and none of them was Close: a frame of somebody else's may stand here. */
+bool websocket_is_between(const struct websocket_place *p);
 
 /* An origin as browsers write it in Origin (RFC 6454 section 6.2): http or https, host in lower case, and a port if it
  * is not the scheme's. */

@@ -502,7 +502,7 @@ void exchange_upstream_failed(struct exchange *x, enum reason why, const char *d
 
 void exchange_writable(struct exchange *x)
 {
-	if (x->own)
+	if (x->own || x->tunnel.closing)
 		send_page(x);
 	else if (!answer_writable(x) && x->upstream)
 		upstream_resume(x->upstream);

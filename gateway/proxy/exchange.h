@@ -9,6 +9,7 @@
 #ifndef PORTCULLIS_PROXY_EXCHANGE_H
 #define PORTCULLIS_PROXY_EXCHANGE_H
 
+#include "gateway/http/websocket.h"
 #include "gateway/proxy/generation.h"
 #include "gateway/proxy/spool.h"
 #include "gateway/proxy/work.h"
@@ -60,6 +61,8 @@ struct tunnel {
 	struct timer clock;
 	int64_t opened_ms;
 	int64_t moved_ms;       /* when a byte last went either way */
+	struct websocket_place place; /* in what goes to the client */
+	bool closing;           /* the origin is gone, and the client is told to go */
 	int64_t outdated_ms;    /* since when its generation is not the current one; 0: it is */
 };
 
@@ -147,7 +150,8 @@ void exchange_body_end(struct exchange *x);
 void exchange_writable(struct exchange *x);
 /* The client is gone, or broke the framing: no more calls to the front.  The exchange is gone. */
 void exchange_abort(struct exchange *x, enum reason why, const char *detail);
-/* An open tunnel ends here, in good order towards both sides.  The exchange is gone. */
+/* An open tunnel ends here, in good order towards both sides.  The exchange is gone, or as soon as the client has taken a
+ * last frame. */
 void exchange_end_tunnel(struct exchange *x, const char *why);
 /* Content will not come in time or is malformed: answer if nothing was answered yet, else cut. */
 void exchange_body_broken(struct exchange *x, enum reason why, const char *detail);

@@ -273,7 +273,7 @@ static size_t pass_on(struct exchange *x, struct slice bytes)
 
 	x->sent_bytes += taken;
 	if (x->tunnel.open && taken)
-		tunnel_passed(x, taken);
+		tunnel_passed(x, slice_first(bytes, taken));
 	if (x->answer.use == BODY_STREAMED && !x->answer.judged && taken)
 		keep(x, slice_first(bytes, taken));
 	return taken;

@@ -33,7 +33,7 @@ bool tunnel_may_open(struct exchange *x);
 void tunnel_open(struct exchange *x);
 /* Bytes from the client; returns how much the origin takes now. */
 size_t tunnel_take(struct exchange *x, struct slice bytes);
-/* So many bytes have gone to the client.  The exchange may be over with it. */
-void tunnel_passed(struct exchange *x, size_t n);
+/* These bytes have gone to the client.  The exchange may be over with it. */
+void tunnel_passed(struct exchange *x, struct slice bytes);
 
 #endif

@@ -14,7 +14,10 @@
 #include "gateway/proxy/identity.h"
 #include "gateway/proxy/upstream.h"
 
-enum { LOOK_MS = 60000 }; /* at most so long between two looks at the bounds */
+enum {
+	LOOK_MS = 60000,   /* at most so long between two looks at the bounds */
+	GOODBYE_MS = 1000, /* for the client to take the last frame */
+};
 
 /* ---- Who may ask ---- */
 
@@ -96,11 +99,25 @@ static const struct config_client *bounds_of(const struct exchange *x)
 	return &x->generation->config->client;
 }
 
+/* The client is told to go (1001, RFC 6455 section 7.4.1), where that does not fall into a frame of the origin's. */
 void exchange_end_tunnel(struct exchange *x, const char *why)
 {
+	static const struct slice going_away = {"\x88\x02\x03\xe9", 4};
+	struct tunnel *t = &x->tunnel;
+
 	x->failed = REASON_TUNNEL_BOUND;
 	x->why = why;
-	exchange_finish(x, true);
+	if (t->closing || !websocket_is_between(&t->place)) {
+		exchange_finish(x, true);
+		return;
+	}
+	t->closing = true;
+	if (x->upstream)
+		upstream_abandon(x->upstream);
+	x->upstream = NULL;
+	x->page = going_away;
+	timer_start(x->proxy->loop, &t->clock, GOODBYE_MS);
+	exchange_writable(x);
 }
 
 static bool has_carried_too_much(const struct exchange *x)
@@ -146,7 +163,7 @@ static void look(struct timer *t)
 {
 	struct exchange *x = LIST_OF(t, struct exchange, tunnel.clock);
 	int64_t now_ms = loop_ms(x->proxy->loop);
-	const char *why = why_over(x, now_ms);
+	const char *why = x->tunnel.closing ? x->why : why_over(x, now_ms);
 
 	if (why)
 		exchange_end_tunnel(x, why);
@@ -218,10 +235,10 @@ size_t tunnel_take(struct exchange *x, struct slice bytes)
 	return taken;
 }
 
-void tunnel_passed(struct exchange *x, size_t n)
+void tunnel_passed(struct exchange *x, struct slice bytes)
 {
-	if (n)
-		x->tunnel.moved_ms = loop_ms(x->proxy->loop);
+	x->tunnel.moved_ms = loop_ms(x->proxy->loop);
+	websocket_follow(&x->tunnel.place, bytes);
 	if (has_carried_too_much(x))
 		exchange_end_tunnel(x, "the tunnel carried more than it may");
 }

@@ -488,7 +488,8 @@ bool h2_end_tunnels(struct front *f, const char *why)
 
 		if (s->x && s->x->tunnel.open)
 			exchange_end_tunnel(s->x, why);
-		others = others || s->x;
+		else
+			others = others || s->x;
 	}
 	send_out(f->h2, &sent);
 	return !others;

@@ -175,8 +175,9 @@ static bool make_room(struct upstream *u)
 static int64_t between_ms(const struct upstream *u)
 {
 	const struct config_origin *o = u->origin->config;
+	bool events = u->part != PART_HEAD && u->x && u->x->response.events;
 
-	return u->part != PART_HEAD && u->x && u->x->response.events && o->events_ms > o->between_ms ? o->events_ms : o->between_ms;
+	return events && o->events_ms > o->between_ms ? o->events_ms : o->between_ms;
 }
 
 void upstream_pump(struct upstream *u)

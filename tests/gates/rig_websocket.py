@@ -15,6 +15,7 @@ GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 SITE = "shop.example.com"
 TEXT, BINARY, CLOSE_FRAME, PING = 1, 2, 8, 9
+GOING_AWAY = b"\x88\x02\x03\xe9"  # Close with 1001, as a server sends it
 
 
 def accept_of(key):

@@ -1,13 +1,13 @@
 """WebSocket in a stream of HTTP/2 (RFC 8441): the same request, the same rules, one connection for many."""
 import os
+import socket
 import time
 
 import pytest
 
-from rig_h2 import CANCEL, DATA, ENABLE_CONNECT_PROTOCOL, END_STREAM, H2, INITIAL_WINDOW_SIZE, NO_ERROR, PROTOCOL_ERROR, \
-    RST_STREAM, WINDOW_UPDATE, fields_of, rst, window
+from rig_h2 import CANCEL, ENABLE_CONNECT_PROTOCOL, H2, INITIAL_WINDOW_SIZE, PROTOCOL_ERROR, WINDOW_UPDATE, rst, window
 from rig_origin import CLOSE, HANG, page
-from rig_websocket import KEY, SITE, Peer, accept_of, frame, switch
+from rig_websocket import GOING_AWAY, KEY, SITE, Peer, accept_of, frame, switch
 from test_reload import changed, policy
 from test_websocket import ENFORCE, OFF, SITES, behind, by_hand, soon
 
@@ -240,7 +240,6 @@ def test_who_does_not_read_stops_only_himself(gateway, origin):
 
 def test_an_origin_that_does_not_read_is_felt_by_the_client(gateway, peer):
     """Its window is not opened again."""
-    import socket
     ready = socket.create_server(("127.0.0.1", 0))
 
     class Deaf:
@@ -272,6 +271,7 @@ def test_bounds_hold_in_a_stream(gateway, origin):
         idle, much = opened(c), opened(c)
         sent(c, much, b"x" * 70000)
         assert c.wait(much, within=3).ended and c.wait(idle, within=3).ended
+        assert c.answer(much).body == c.answer(idle).body == GOING_AWAY
         assert c.get("/after").status == 200
     assert sorted(r["why"] for r in g.log(3) if r["status"] == 101) == ["the tunnel carried more than it may", "the tunnel was idle"]
 
@@ -300,6 +300,6 @@ def test_a_reload_and_a_drain(gateway, origin):
         time.sleep(0.3)
         c.data(s, b" again")
         assert soon(lambda: behind(origin) == b"over and over again")
-        assert c.wait(s).ended and 0.8 < time.monotonic() - began < 5
+        assert c.wait(s).ended and c.answer(s).body == GOING_AWAY and 0.8 < time.monotonic() - began < 5
     g.process.wait(10)
     assert g.log(1)[-1]["why"] == "the gateway stops"

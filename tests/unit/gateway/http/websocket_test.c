@@ -133,6 +133,47 @@ static void test_an_origin_agrees_to_what_was_offered(void **state)
 	bed_close(&b);
 }
 
+static void test_where_a_frame_may_stand(void **state)
+{
+	static const struct {
+		struct slice in;
+		bool between;
+		const char *says;
+	} cases[] = {
+		{B(""), true, "before the first"},
+		{B("\x81"), false, "a byte of a head"},
+		{B("\x81\0"), true, "an empty frame"},
+		{B("\x81\x02"), false, "no payload yet"},
+		{B("\x81\x02h"), false, "half a payload"},
+		{B("\x81\x02hi"), true, "a frame"},
+		{B("\x81\x02hi\x01"), false, "a frame and a byte"},
+		{B("\x01\x01h\x80\x01i"), true, "fragments"},
+		{B("\x01\x01h"), true, "between fragments a control frame may stand (section 5.4)"},
+		{B("\x82\x7e\0\x03xy"), false, "two bytes of length, payload short"},
+		{B("\x82\x7e\0\x03xyz"), true, "two bytes of length"},
+		{B("\x82\x7e\0"), false, "half a length"},
+		{B("\x82\x7f\0\0\0\0\0\0\0\x02xy"), true, "eight bytes of length"},
+		{B("\x82\x7f\0\0\0\0\0\0\x02\0xy"), false, "512 bytes, two are here"},
+		{B("\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xffxy"), false, "more than there will ever be"},
+		{B("\x81\x82mask12"), true, "a masked one, which no server sends"},
+		{B("\x81\x82mask1"), false, "half of it"},
+		{B("\x88\x02\x03\xe8"), false, "behind Close nothing may stand"},
+		{B("\x88\0\x81\0"), false, "whatever follows it"},
+		{B("\x89\0\x8a\0"), true, "ping and pong"},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ROWS(cases); i++)
+		for (size_t cut = 0; cut <= cases[i].in.len; cut++) {
+			struct websocket_place p = {0};
+
+			websocket_follow(&p, slice_first(cases[i].in, cut));
+			websocket_follow(&p, slice_after(cases[i].in, cut));
+			if (websocket_is_between(&p) != cases[i].between)
+				fail_msg("%s", cases[i].says);
+		}
+}
+
 static void test_pages_of_the_same_origin(void **state)
 {
 	static const struct {
@@ -182,6 +223,7 @@ int main(void)
 		cmocka_unit_test(test_accept_is_the_standards_own_example),
 		cmocka_unit_test(test_a_key_of_ours_is_a_key),
 		cmocka_unit_test(test_an_origin_agrees_to_what_was_offered),
+		cmocka_unit_test(test_where_a_frame_may_stand),
 		cmocka_unit_test(test_pages_of_the_same_origin),
 	};
 
