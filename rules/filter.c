@@ -168,8 +168,6 @@ static struct verdict at_request(struct visit *v)
 	answer_prepare(v);
 	if (a.unseen)
 		note_uninspected(v, a.unseen);
-	if (v->req->upgrade != HTTP_UPGRADE_NONE)
-		note_uninspected(v, "what follows the upgrade");
 	s->type_listed = a.listed;
 	if (!a.content || !a.inspect)
 		return ask(v, NULL);

@@ -137,6 +137,17 @@ static void pass_unseen(struct visit *v, const char *why)
 	note(v, "uninspected", "%s", why);
 }
 
+/* Nobody reads what goes through a tunnel, either way. */
+static void pass_tunnel(struct visit *v)
+{
+	const struct rules_state *s = v->state;
+
+	question_uninspected(v, false);
+	if (s->answers)
+		question_uninspected(v, true);
+	note(v, "uninspected", "what follows the upgrade");
+}
+
 /* There is content, and the policy wants it looked at: hold or copy it for the body gate, as far as it goes. */
 static struct verdict look_at_content(struct visit *v, const struct media *m)
 {
@@ -170,6 +181,8 @@ struct verdict answer_at_head(struct visit *v)
 	const struct policy_responses *plan = &s->plan.responses;
 	struct media m;
 
+	if (v->response->status == 101 && v->facts->policy_ran && !v->facts->waf_off)
+		pass_tunnel(v);
 	if (!s->answers)
 		return PASS;
 	if (v->response->body == HTTP_BODY_NONE || !plan->body)

@@ -138,6 +138,12 @@ void waf_set_slot(char *message, uint32_t slot)
 	memcpy(message + offsetof(struct job_head, slot), &slot, sizeof slot);
 }
 
+/* 101 is final: what follows it is no HTTP. */
+static bool is_final(unsigned status)
+{
+	return status == 101 || (status >= 200 && status <= 599);
+}
+
 static bool job_from_head(const struct job_head *head, struct waf_job *out)
 {
 	*out = (struct waf_job){
@@ -175,7 +181,7 @@ static bool job_from_head(const struct job_head *head, struct waf_job *out)
 	       head->type_listed <= 1 && head->coding < CODING_OTHER && head->plain_most <= WAF_PLAIN_MOST &&
 	       head->fields_n <= FIELDS_MOST && head->exclusions_n <= WAF_EXCLUSIONS && head->keep <= 1 &&
 	       head->answering <= 1 && head->answer_n <= FIELDS_MOST &&
-	       (head->answering ? head->status >= 200 && head->status <= 599 && !head->keep : !head->answer_n);
+	       (head->answering ? is_final(head->status) && !head->keep : !head->answer_n);
 }
 
 static bool take_fields(struct reader *r, struct arena *a, uint32_t n, struct fields *out)

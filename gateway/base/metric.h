@@ -113,7 +113,7 @@ static inline void metric_count(enum metric m)
 	metric_add(m, 1);
 }
 
-/* Of gauges. */
+/* Of gauges; to rise is metric_count. */
 static inline void metric_fall(enum metric m)
 {
 	metric_put(&metric_here->value[m], metric_get(&metric_here->value[m]) - 1);

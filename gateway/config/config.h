@@ -52,7 +52,8 @@ struct config_origin {
 	struct slice tls_ca;    /* path of PEM; empty: the system's */
 	int64_t connect_ms;     /* 2s */
 	int64_t first_byte_ms;  /* 60s */
-	int64_t between_ms;     /* 30s between two bytes of an answer */
+	int64_t between_ms;     /* 30s between two bytes of an answer, */
+	int64_t events_ms;      /* ... 5m where it is a stream of events */
 	int64_t idle_ms;        /* 60s a pooled connection is kept */
 	int64_t keep;           /* 64 idle connections kept per worker; 0 none */
 	int64_t retries;        /* 1, on another server, for requests safe to repeat */
@@ -86,6 +87,8 @@ struct config_site {
 	uint8_t client_ca_id[CONFIG_CA_ID], client_crl_id[CONFIG_CA_ID]; /* SHA-256 of these files */
 	struct setting_list hide_fields, show_fields; /* struct slice: names of answers' fields, or beginnings with "*" */
 	int errors;               /* enum config_errors */
+	bool websocket;           /* false: a handshake is an ordinary request */
+	struct setting_list websocket_origins; /* struct slice: whose pages may open one beside its own; '*': any */
 	bool grpc;                /* false: calls of gRPC stream both ways, uninspected */
 	const struct config_origin *origin;
 	const struct policy *policy; /* NULL: none */
@@ -121,6 +124,9 @@ struct config_client {
 	int64_t body;            /* 1GiB: content that is not inspected */
 	int64_t inspected_body;  /* 1MiB: content that is */
 	int64_t total_ms;        /* 1h: one request in all */
+	int64_t tunnel_idle_ms;  /* 60s without a byte either way */
+	int64_t tunnel_bytes;    /* 1GiB both ways together; 0: any */
+	int64_t tunnel_total_ms; /* 0: any time */
 	int64_t connections;     /* 50000 of one node */
 	int64_t per_address;     /* 256 per IPv4 or IPv6 /64 */
 	int64_t per_network;     /* 2048 per IPv6 /48 */
@@ -206,6 +212,7 @@ struct config {
 	struct slice hash;                /* hex SHA-256 over every file that was read: names the generation */
 	struct slice rules_hash;          /* ... over what rule sets consist of alone: whether inspectors must be made anew */
 	unsigned servers_n;               /* of all origins */
+	bool websocket_used;              /* some site opens tunnels */
 	bool waf_used;                    /* some site's policy has a waf that is not off */
 };
 

@@ -122,13 +122,24 @@ static void check_fields(struct config_reader *r, const struct config_site *site
 				  SLICE_F(site->head.key), SLICE_F(show[k]));
 }
 
+static void check_websocket(struct config_reader *r, const struct config_site *site, unsigned number)
+{
+	r->config->websocket_used |= site->websocket;
+	if (site->websocket_origins.n && !site->websocket)
+		fail_at(r->fail, config_place(r, "sites", (int)number, "websocket_origins"),
+			"site \"%.*s\" passes no WebSocket on; write websocket: true, or remove websocket_origins",
+			SLICE_F(site->head.key));
+}
+
 void config_sites(struct config_reader *r)
 {
 	const struct config_site *site = r->config->sites.at;
 	const struct config_host *host;
 
-	for (unsigned i = 0; i < r->config->sites.n; i++)
+	for (unsigned i = 0; i < r->config->sites.n; i++) {
 		check_fields(r, &site[i], i);
+		check_websocket(r, &site[i], i);
+	}
 	if (!list_hosts(r))
 		return;
 	host = r->config->hosts.at;

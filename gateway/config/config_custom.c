@@ -1,6 +1,7 @@
 /* config_custom.c -- values of portcullis.yaml that need more than a kind. */
 #include "gateway/base/text.h"
 #include "gateway/config/config_parts.h"
+#include "gateway/http/websocket.h"
 
 enum { HOST_MAX = 253, LABEL_MAX = 63, PROCESSES_MAX = 64 };
 
@@ -107,6 +108,20 @@ bool config_parse_field(struct setting_reader *r, const struct yaml_node *node, 
 	at[s.len] = 0;
 	*name = slice_make(at, s.len);
 	return true;
+}
+
+/* As a browser writes it in Origin. */
+bool config_parse_page_origin(struct setting_reader *r, const struct yaml_node *node, void *out)
+{
+	struct slice s = node->text;
+
+	if (!scalar(r, node, "an origin"))
+		return false;
+	if (!slice_is(s, "*") && !websocket_is_origin(s))
+		return fail_at(r->fail, node->place,
+			       "\"%.*s\" is not the origin of a page; write https://app.example.com (lower case, no path), or '*'",
+			       (int)(s.len < 80 ? s.len : 80), s.at);
+	return keep(r, node, out);
 }
 
 bool config_parse_network(struct setting_reader *r, const struct yaml_node *node, void *out)

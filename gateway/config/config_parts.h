@@ -29,6 +29,7 @@ extern const struct setting config_table[];
 /* config_custom.c: values that need more than a kind. */
 bool config_parse_host(struct setting_reader *r, const struct yaml_node *node, void *out);
 bool config_parse_field(struct setting_reader *r, const struct yaml_node *node, void *out);
+bool config_parse_page_origin(struct setting_reader *r, const struct yaml_node *node, void *out);
 bool config_parse_network(struct setting_reader *r, const struct yaml_node *node, void *out);
 bool config_parse_server(struct setting_reader *r, const struct yaml_node *node, void *out);
 bool config_parse_auto(struct setting_reader *r, const struct yaml_node *node, void *out);

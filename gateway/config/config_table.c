@@ -91,6 +91,7 @@ static const struct setting origin_table[] = {
 	{TIME("connect", config_origin, connect_ms, "2s", 1, MINUTE, "Time to connect, TLS included.")},
 	{TIME("first_byte", config_origin, first_byte_ms, "60s", 1, HOUR, "Time to the first byte of an answer.")},
 	{TIME("between", config_origin, between_ms, "30s", 1, HOUR, "Time between two bytes of an answer.")},
+	{TIME("events", config_origin, events_ms, "5m", 1, DAY, "The same of answers of type `text/event-stream`, and of calls of gRPC.")},
 	{TIME("idle", config_origin, idle_ms, "60s", 1, HOUR, "Time an idle connection is kept.")},
 	{INT("keep", config_origin, keep, "64", 0, 10000, "Idle connections kept per worker; 0 keeps none.")},
 	{INT("retries", config_origin, retries, "1", 0, 3,
@@ -116,6 +117,12 @@ static const struct setting each_field = {.kind = SETTING_CUSTOM,
 					  .syntax = "a field",
 					  .pattern = "^[A-Za-z0-9_.-]{2,}\\*?$"};
 
+static const struct setting each_page_origin = {.kind = SETTING_CUSTOM,
+						.size = sizeof(struct slice),
+						.parse = config_parse_page_origin,
+						.syntax = "an origin",
+						.pattern = "^(\\*|https?://[a-z0-9_.:\\[\\]-]+)$"};
+
 static const struct setting site_table[] = {
 	{.key = "hosts", .kind = SETTING_LIST, .at = offsetof(struct config_site, hosts), .each = &each_host, .lone = true,
 	 .required = true, .least = 1, .most = 10000,
@@ -137,6 +144,11 @@ static const struct setting site_table[] = {
 	{LATER("path_parameters")},
 	{WORD("errors", config_site, errors, "replace", errors_words,
 	      "Answers of the origin with a status of 500 and above: the gateway's own page instead, or `pass` as they are.")},
+	{BOOL("websocket", config_site, websocket, "false",
+	      "Pass WebSocket on. Its handshake is judged like any request; what follows is not inspected.")},
+	{.key = "websocket_origins", .kind = SETTING_LIST, .at = offsetof(struct config_site, websocket_origins),
+	 .each = &each_page_origin, .lone = true, .least = 1, .most = 100,
+	 .doc = "Whose pages may open one, beside the site's own: `https://app.example.com`, or `'*'` for any page."},
 	{BOOL("grpc", config_site, grpc, "false",
 	      "Calls of gRPC over HTTP/2 (`Content-Type: application/grpc`): heads are judged, messages stream both ways and count as "
 	      "uninspected, refusals are a `grpc-status`. The origin says `http: 2`. Without it such requests are judged as any other.")},
@@ -185,6 +197,9 @@ static const struct setting client_table[] = {
 	{SIZE("inspected_body", config_client, inspected_body, "1MiB", KIB, GIB,
 	      "A body that is inspected, unless the policy says otherwise; 413 beyond.")},
 	{TIME("total", config_client, total_ms, "1h", SECOND, 7 * DAY, "One request in all.")},
+	{TIME("tunnel_idle", config_client, tunnel_idle_ms, "60s", 100, DAY, "Time a WebSocket may be without a byte either way.")},
+	{SIZE("tunnel_bytes", config_client, tunnel_bytes, "1GiB", 0, 1024 * GIB, "Bytes of one WebSocket, both ways; `0B` for any.")},
+	{TIME("tunnel_total", config_client, tunnel_total_ms, "0s", 0, 30 * DAY, "Time a WebSocket may be open; `0s` for any.")},
 	{INT("connections", config_client, connections, "50000", 1, 10000000, "Connections of this node.")},
 	{INT("per_address", config_client, per_address, "256", 1, 1000000, "Connections of one IPv4 address or IPv6 /64.")},
 	{INT("per_network", config_client, per_network, "2048", 1, 1000000, "Connections of one IPv6 /48.")},

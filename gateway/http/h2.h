@@ -134,7 +134,8 @@ bool h2_list_add(struct h2_list *l, const struct h1_limits *limits, struct slice
  * follows.  What is malformed (section 8.1.1) is 400, here as there; pseudo-fields, names in upper case, fields
  * of a connection and the like.  Host and :authority are one: both may be given if they are the same.  Cookie
  * crumbs are joined (section 8.2.3) and counted one by one.  Without a Content-Length what follows is CHUNKED:
- * its length is unknown. */
+ * its length is unknown.  An extended CONNECT for websocket (RFC 8441) is a GET with `upgrade` set and no content; that it
+ * was offered is the caller's to know, and a key is the caller's to add.  501: another :protocol. */
 unsigned h2_request(struct arena *a, const struct h2_list *l, bool ended, const struct h1_limits *limits, bool secure,
 		    struct request *out, const char **why);
 

@@ -82,7 +82,7 @@ void h2_cut_field(struct slice *rest, struct slice *name, struct slice *value)
 
 /* ---- Pseudo-fields ---- */
 
-enum pseudo { METHOD, SCHEME, AUTHORITY, PATH, PSEUDOS };
+enum pseudo { METHOD, SCHEME, AUTHORITY, PATH, PROTOCOL, PSEUDOS };
 
 struct parts {
 	struct slice pseudo[PSEUDOS], host; /* at NULL: not there */
@@ -93,7 +93,8 @@ struct parts {
 static unsigned read_pseudo(struct parts *p, struct slice name, struct slice value, const char **why)
 {
 	static const struct slice names[PSEUDOS] = {
-		[METHOD] = {":method", 7}, [SCHEME] = {":scheme", 7}, [AUTHORITY] = {":authority", 10}, [PATH] = {":path", 5}};
+		[METHOD] = {":method", 7}, [SCHEME] = {":scheme", 7}, [AUTHORITY] = {":authority", 10}, [PATH] = {":path", 5},
+		[PROTOCOL] = {":protocol", 9}};
 
 	if (p->regular)
 		return h1_refuse(why, 400, "a pseudo-field behind a field");
@@ -288,14 +289,43 @@ static unsigned read_block(struct arena *a, struct slice block, struct parts *p,
 	return status;
 }
 
+/* An extended CONNECT (RFC 8441 section 4) becomes the GET that it stands for: there is one handshake. */
+static unsigned read_extended(const struct parts *p, struct request *out, const char **why)
+{
+	if (!slice_eq(p->pseudo[METHOD], SLICE("CONNECT")))
+		return h1_refuse(why, 400, ":protocol of a method other than CONNECT");
+	if (!p->pseudo[SCHEME].at || !p->pseudo[PATH].at || !p->pseudo[AUTHORITY].at)
+		return h1_refuse(why, 400, "an extended CONNECT without :scheme, :authority or :path");
+	if (!slice_eq(p->pseudo[PROTOCOL], SLICE("websocket")))
+		return h1_refuse(why, 501, "an extended CONNECT for another protocol than websocket");
+	out->upgrade = HTTP_UPGRADE_WEBSOCKET;
+	return h1_method(SLICE("GET"), out, why);
+}
+
 /* What all requests must have but CONNECT, which is refused for what it is (section 8.5). */
 static unsigned read_method(const struct parts *p, struct request *out, const char **why)
 {
 	if (!p->pseudo[METHOD].at)
 		return h1_refuse(why, 400, "no :method");
+	if (p->pseudo[PROTOCOL].at)
+		return read_extended(p, out, why);
 	if (!slice_eq(p->pseudo[METHOD], SLICE("CONNECT")) && (!p->pseudo[SCHEME].at || !p->pseudo[PATH].at))
 		return h1_refuse(why, 400, "no :scheme or no :path");
 	return h1_method(p->pseudo[METHOD], out, why);
+}
+
+/* What follows is no content, and has no length; nobody begins a tunnel by ending it. */
+static unsigned check_extended(const struct h1_singles *found, bool ended, const struct request *out, const char **why)
+{
+	const struct field *version;
+	uint32_t i = 0;
+
+	if (found->length || found->expect || ended)
+		return h1_refuse(why, 400, "an extended CONNECT with a length, an expectation or an end");
+	version = fields_next(&out->fields, SLICE("sec-websocket-version"), &i);
+	if (!version || !slice_is(version->value, "13") || fields_next(&out->fields, SLICE("sec-websocket-version"), &i))
+		return h1_refuse(why, 400, "a WebSocket of another version than 13");
+	return 0;
 }
 
 static unsigned read_fields(bool ended, struct request *out, const char **why)
@@ -303,6 +333,8 @@ static unsigned read_fields(bool ended, struct request *out, const char **why)
 	struct h1_singles found;
 	unsigned status = h1_singles(&out->fields, &found, why);
 
+	if (!status && out->upgrade == HTTP_UPGRADE_WEBSOCKET)
+		return check_extended(&found, ended, out, why);
 	if (!status)
 		status = read_length(found.length, ended, out, why);
 	return status ? status : h1_expect(found.expect, out, why);

@@ -48,6 +48,7 @@ struct response {
 	uint64_t content_length;
 	enum http_body body;      /* what follows on this connection: NONE for HEAD, 1xx, 204, 304 and length 0 */
 	bool has_length;          /* Content-Length was given; for HEAD and 304 it says what a GET would have had */
+	bool events;              /* text/event-stream: content that comes as things happen, and may never end */
 	bool keep_alive;          /* the origin allows reuse, its framing does, and no content may follow unread */
 	uint8_t minor;
 };

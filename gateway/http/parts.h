@@ -3,6 +3,7 @@
 #define PORTCULLIS_HTTP_PARTS_H
 
 #include "gateway/http/h1.h"
+#include "gateway/http/websocket.h"
 
 /* Which way a field section goes: look-alikes are refused or hidden only towards an origin. */
 enum h1_way { H1_TO_ORIGIN, H1_TO_CLIENT };
@@ -49,12 +50,6 @@ bool h1_length(struct slice value, uint64_t *out);
 
 /* Takes $Version and its kin out of every Cookie.  False: memory is used up. */
 bool h1_cookies(struct arena *a, struct fields *f);
-
-/* The only answer to `key` that a WebSocket server may give (RFC 6455 section 4.2.2). */
-enum { WEBSOCKET_ACCEPT = 28 };
-void websocket_accept(struct slice key, char out[WEBSOCKET_ACCEPT]);
-/* 16 bytes in base64. */
-bool websocket_is_key(struct slice key);
 
 /* ---- Header lists of HTTP/2 ---- */
 

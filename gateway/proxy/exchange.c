@@ -59,6 +59,7 @@ static void let_go(struct exchange *x)
 	timer_stop(&x->ack_timer);
 	list_remove(&x->ack);
 	answer_stop(x);
+	tunnel_stop(x);
 	if (x->upstream)
 		upstream_abandon(x->upstream);
 	x->upstream = NULL;
@@ -132,6 +133,7 @@ struct exchange *exchange_new(struct proxy *p, struct budget *b, const struct ex
 	arena_init(&x->arena, &x->budget, ARENA_BLOCK);
 	spool_init(&x->spool, &x->budget, &p->spool);
 	answer_init(x);
+	tunnel_init(x);
 	list_init(&x->ack);
 	timer_init(&x->total, out_of_time);
 	timer_init(&x->ack_timer, ack_late);
@@ -310,6 +312,8 @@ void exchange_start(struct exchange *x, bool redirect)
 		exchange_refuse(x, guard_starved(p), guard_starved_head(p), NULL);
 		return;
 	}
+	if (!tunnel_may_open(x))
+		return;
 	share = guard_spool_share(p, &x->facts.client);
 	spool_own(&x->spool, share);
 	spool_own(&x->answer.copy, share);
@@ -345,6 +349,8 @@ size_t exchange_body(struct exchange *x, struct slice bytes)
 
 	if (x->own)
 		return bytes.len;
+	if (x->tunnel.open)
+		return tunnel_take(x, bytes);
 	if (x->state == EXCHANGE_JUDGING || x->state == EXCHANGE_REPORTING)
 		return 0;
 	if (too_large(x, bytes.len)) {
@@ -442,8 +448,6 @@ static void forward(struct exchange *x)
 	if (x->expecting)
 		x->front->go_ahead(x);
 	x->expecting = false;
-	/* Tunnels are not in this version: the origin is asked for a plain answer. */
-	x->req.upgrade = HTTP_UPGRADE_NONE;
 	x->state = EXCHANGE_ASKING;
 	if (!x->asked_us)
 		x->asked_us = loop_us(x->proxy->loop);
@@ -506,7 +510,7 @@ void exchange_upstream_failed(struct exchange *x, enum reason why, const char *d
 
 void exchange_writable(struct exchange *x)
 {
-	if (x->own)
+	if (x->own || x->tunnel.closing)
 		send_page(x);
 	else if (!answer_writable(x) && x->upstream)
 		upstream_resume(x->upstream);

@@ -9,6 +9,7 @@
 #ifndef PORTCULLIS_PROXY_EXCHANGE_H
 #define PORTCULLIS_PROXY_EXCHANGE_H
 
+#include "gateway/http/websocket.h"
 #include "gateway/proxy/generation.h"
 #include "gateway/proxy/spool.h"
 #include "gateway/proxy/work.h"
@@ -18,7 +19,9 @@ struct upstream;
 
 struct exchange_front {
 	unsigned version; /* of HTTP: 1 or 2 */
-	/* A head: informational (status below 200), or the final one.  `body` and `length` frame it. */
+	/* A head: informational (status below 200), or the final one.  `body` and `length` frame it.  101 is final: what
+	 * follows both ways are the bytes of a tunnel, which the front gives to exchange_body, also a rest that is here
+	 * already, and an end of the client's to exchange_body_end. */
 	void (*head)(struct exchange *x, unsigned status, const struct fields *fields, const struct fields *extra,
 		     enum http_body body, uint64_t length);
 	/* Content; returns how much was taken.  Less than all: exchange_writable will follow. */
@@ -50,6 +53,17 @@ struct answer {
 	bool ended;         /* it is whole; the origin's connection is gone */
 	bool inside;        /* a gate is walked on behalf of the origin's connection */
 	struct task more;
+};
+
+/* What a right 101 opens: bytes both ways that nobody reads (exchange_tunnel.c). */
+struct tunnel {
+	bool open;
+	struct timer clock;
+	int64_t opened_ms;
+	int64_t moved_ms;       /* when a byte last went either way */
+	struct websocket_place place; /* in what goes to the client */
+	bool closing;           /* the origin is gone, and the client is told to go */
+	int64_t outdated_ms;    /* since when its generation is not the current one; 0: it is */
 };
 
 enum exchange_state {
@@ -101,6 +115,7 @@ struct exchange {
 
 	struct response response;
 	struct answer answer;
+	struct tunnel tunnel;
 	unsigned informational;
 	uint16_t status;           /* sent to the client; 0: none yet */
 	uint64_t sent_bytes;       /* of content to the client */
@@ -137,6 +152,9 @@ void exchange_body_end(struct exchange *x);
 void exchange_writable(struct exchange *x);
 /* The client is gone, or broke the framing: no more calls to the front.  The exchange is gone. */
 void exchange_abort(struct exchange *x, enum reason why, const char *detail);
+/* An open tunnel ends here, in good order towards both sides.  The exchange is gone, or as soon as the client has taken a
+ * last frame. */
+void exchange_end_tunnel(struct exchange *x, const char *why);
 /* Content will not come in time or is malformed: answer if nothing was answered yet, else cut. */
 void exchange_body_broken(struct exchange *x, enum reason why, const char *detail);
 

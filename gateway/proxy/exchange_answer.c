@@ -198,6 +198,11 @@ static void begin_content(struct exchange *x)
 		replace_fault(x);
 		return;
 	}
+	if (x->response.status == 101) {
+		tunnel_open(x);
+		let_flow(x);
+		return;
+	}
 	a->use = x->response.body == HTTP_BODY_NONE ? BODY_UNSEEN : chain_answer(&x->chain);
 	if (a->use == BODY_HELD) {
 		x->state = EXCHANGE_WITHHOLDING;
@@ -253,7 +258,7 @@ static bool informational(struct exchange *x)
 
 bool exchange_response(struct exchange *x)
 {
-	if (x->response.status < 200)
+	if (x->response.status < 200 && x->response.status != 101)
 		return informational(x);
 	if (!conceal_answer(x)) {
 		exchange_refuse(x, guard_starved(x->proxy), 503, NULL);
@@ -294,6 +299,8 @@ static size_t pass_on(struct exchange *x, struct slice bytes)
 	size_t taken = x->front->body(x, bytes);
 
 	x->sent_bytes += taken;
+	if (x->tunnel.open && taken)
+		tunnel_passed(x, slice_first(bytes, taken));
 	if (x->answer.use == BODY_STREAMED && !x->answer.judged && taken)
 		keep(x, slice_first(bytes, taken));
 	return taken;

@@ -22,4 +22,18 @@ void answer_init(struct exchange *x);
 /* No task of it will run. */
 void answer_stop(struct exchange *x);
 
+/* ---- exchange_tunnel.c ---- */
+
+void tunnel_init(struct exchange *x);
+/* Its clock runs no more. */
+void tunnel_stop(struct exchange *x);
+/* A handshake that may not become a tunnel is an ordinary request from here on, or answered: then false. */
+bool tunnel_may_open(struct exchange *x);
+/* The origin's 101 has passed the filters.  What the origin says behind it may flow then, or has ended already. */
+void tunnel_open(struct exchange *x);
+/* Bytes from the client; returns how much the origin takes now. */
+size_t tunnel_take(struct exchange *x, struct slice bytes);
+/* These bytes have gone to the client.  The exchange may be over with it. */
+void tunnel_passed(struct exchange *x, struct slice bytes);
+
 #endif

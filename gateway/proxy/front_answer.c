@@ -48,6 +48,13 @@ static void op_head(struct exchange *x, unsigned status, const struct fields *fi
 {
 	struct front *f = x->stream;
 
+	if (status == 101) {
+		/* From here on the connection has no other request. */
+		f->tunnel = true;
+		f->body = HTTP_BODY_LENGTH;
+		f->left = UINT64_MAX;
+		f->body_over = false;
+	}
 	if (status >= 200) {
 		body = framing(x, body);
 		f->keep = may_keep(f, x, body);

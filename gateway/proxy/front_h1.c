@@ -76,7 +76,15 @@ void front_shut(struct front *f, bool cut)
 
 void front_cut(struct front *f)
 {
-	front_shut(f, true);
+	static const char why[] = "the gateway stops";
+	bool whole = f->tunnel && f->x;
+
+	/* What a tunnel has carried is whole as far as it goes: it shall arrive. */
+	if (whole)
+		exchange_end_tunnel(f->x, why);
+	if (f->phase == FRONT_H2)
+		whole = h2_end_tunnels(f, why);
+	front_shut(f, !whole);
 }
 
 bool front_evict(struct proxy *p)
@@ -129,7 +137,8 @@ static bool too_slow_sending(struct front *f, int64_t passed_ms)
 {
 	const struct config_client *c = &f->proxy->config->client;
 
-	if (!wants_body(f))
+	/* In a tunnel nobody has to send anything. */
+	if (f->tunnel || !wants_body(f))
 		return false;
 	f->body_waited_ms += passed_ms;
 	return f->body_waited_ms > c->body_grace_ms &&
@@ -225,10 +234,14 @@ static void after_answer(struct front *f)
 
 static void stream_ended(struct front *f, bool broken)
 {
-	if (f->x && f->body_over && !broken)
+	if (f->x && f->body_over && !broken) {
 		f->keep = false; /* half-close: the answer is still wanted */
-	else
+	} else if (f->x && f->tunnel && !broken) {
+		f->body_over = true;
+		exchange_body_end(f->x);
+	} else {
 		front_shut(f, false);
+	}
 }
 
 /* No memory to read into. */
@@ -363,6 +376,11 @@ void front_go(struct front *f)
 		front_flush(f);
 	if (f->phase != FRONT_CLOSED && f->broken)
 		front_shut(f, true);
+	/* A tunnel may be silent for long. */
+	if (f->phase == FRONT_BUSY && f->tunnel) {
+		buf_release(&f->in);
+		buf_release(&f->out);
+	}
 }
 
 static void go_task(struct task *t)

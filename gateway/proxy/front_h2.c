@@ -478,6 +478,23 @@ void h2_say_goodbye(struct front *f)
 	send_out(f->h2, &sent);
 }
 
+bool h2_end_tunnels(struct front *f, const char *why)
+{
+	bool others = false;
+	size_t sent = 0;
+
+	LIST_EACH_SAFE(link, &f->h2->streams) {
+		struct h2_stream *s = LIST_OF(link, struct h2_stream, link);
+
+		if (s->x && s->x->tunnel.open)
+			exchange_end_tunnel(s->x, why);
+		else
+			others = others || s->x;
+	}
+	send_out(f->h2, &sent);
+	return !others;
+}
+
 void h2_drain(struct front *f)
 {
 	if (f->h2->streams_n)

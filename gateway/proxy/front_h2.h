@@ -16,6 +16,8 @@ void h2_go(struct front *f);
 void h2_late(struct front *f);
 /* No new streams; it closes when the last of them ends. */
 void h2_drain(struct front *f);
+/* Its tunnels end, and the client is told, as far as its socket takes it.  True: nothing else is at work. */
+bool h2_end_tunnels(struct front *f, const char *why);
 bool h2_is_idle(const struct front *f);
 /* An idle one is about to be closed to make room: tell the client, as far as its socket takes it. */
 void h2_say_goodbye(struct front *f);

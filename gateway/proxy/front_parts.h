@@ -47,6 +47,7 @@ struct front {
 	bool http2;    /* its listener offers HTTP/2 */
 	bool ticking;  /* of HTTP/2: the timer is the clock of what is in progress, not of idleness */
 	bool out_chunked, body_over, skipped_line;
+	bool tunnel;   /* what comes and goes are the bytes of a tunnel */
 	int64_t came_us;
 	int64_t queued_us; /* for its handshake's share */
 	bool spoken; /* the client has sent its first byte */

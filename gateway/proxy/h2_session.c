@@ -277,16 +277,20 @@ static bool make_callbacks(void)
 
 bool h2_session_open(struct h2 *h)
 {
-	const struct config_client *c = &h->front->proxy->config->client;
+	const struct config *config = h->front->proxy->config;
+	const struct config_client *c = &config->client;
+	/* The last one is for where some site passes WebSocket on (RFC 8441 section 3). */
 	const nghttp2_settings_entry settings[] = {
 		{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, (uint32_t)c->streams},
 		{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)c->head_bytes},
 		/* What RFC 7540 had is not looked at; RFC 9218 is. */
 		{NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+		{NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
 	};
+	size_t n = sizeof settings / sizeof *settings - !config->websocket_used;
 
 	h2_memory_init(&h->mem, &h->front->budget);
 	return make_callbacks() && !nghttp2_session_server_new3(&h->session, callbacks, h, options, &h->mem) &&
-	       !nghttp2_submit_settings(h->session, NGHTTP2_FLAG_NONE, settings, sizeof settings / sizeof *settings) &&
+	       !nghttp2_submit_settings(h->session, NGHTTP2_FLAG_NONE, settings, n) &&
 	       !nghttp2_session_set_local_window_size(h->session, NGHTTP2_FLAG_NONE, 0, H2_CONNECTION_WINDOW);
 }

@@ -87,10 +87,16 @@ void h2_stream_malformed(struct h2_stream *s, enum reason reason, const char *wh
 		exchange_abort(x, reason, why);
 }
 
+/* What the client may send then has neither a rate nor an end. */
+static bool asks_for_tunnel(const struct h2_stream *s)
+{
+	return s->x && s->x->req.upgrade != HTTP_UPGRADE_NONE;
+}
+
 /* A length of nothing, and yet it has not ended: wait whether it is true before anything goes upstream. */
 static bool waits(const struct h2_stream *s, bool ended)
 {
-	return !ended && s->x->req.body == HTTP_BODY_NONE;
+	return !ended && s->x->req.body == HTTP_BODY_NONE && !asks_for_tunnel(s);
 }
 
 static void start(struct h2_stream *s)
@@ -165,7 +171,7 @@ static bool is_too_much(const struct h2_stream *s, size_t n)
 /* Who has taken a whole window as it came is sent more at a time. */
 static void widen(struct h2_stream *s)
 {
-	if (s->wide || s->body_bytes < STREAM_FIRST)
+	if (s->wide || s->body_bytes < STREAM_FIRST || asks_for_tunnel(s))
 		return;
 	s->wide = true;
 	if (nghttp2_session_set_local_window_size(s->h2->session, NGHTTP2_FLAG_NONE, s->id, STREAM_WINDOW))
@@ -314,8 +320,14 @@ static void op_head(struct exchange *x, unsigned status, const struct fields *fi
 	struct h2_stream *s = x->stream;
 	size_t most = fields->n + (extra ? extra->n : 0) + 2;
 	struct head h = {.at = most > FIELDS_MOST ? ARENA_ARRAY(&x->arena, nghttp2_nv, most) : room};
-	bool final = status >= 200;
+	bool final = status >= 200 || status == 101;
 
+	/* What HTTP/1.1 says with 101 (RFC 8441 section 5).  An end that came before the tunnel is its end. */
+	if (status == 101) {
+		status = 200;
+		body = HTTP_BODY_CHUNKED;
+		s->told = false;
+	}
 	if (body == HTTP_BODY_NONE)
 		length = 0;
 	/* Only a new handshake asks again for what this connection does not bring. */
@@ -452,7 +464,7 @@ static bool is_slow_sending(struct h2_stream *s, int64_t passed_ms)
 {
 	const struct config_client *c = &s->h2->front->proxy->config->client;
 
-	if (!wants_body(s))
+	if (asks_for_tunnel(s) || !wants_body(s))
 		return false;
 	s->body_waited_ms += passed_ms;
 	if (s->waits)

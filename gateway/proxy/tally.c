@@ -36,7 +36,8 @@ void record_count(const struct exchange *x)
 	metric_count(x->version == 2 ? METRIC_REQUESTS_2 : x->req.minor ? METRIC_REQUESTS_1_1 : METRIC_REQUESTS_1_0);
 	metric_add(METRIC_RECEIVED, x->body_bytes);
 	metric_add(METRIC_SENT, x->sent_bytes);
-	metric_span(SPAN_REQUEST, now - x->began_us);
+	if (x->status != 101)
+		metric_span(SPAN_REQUEST, now - x->began_us);
 	if (x->judged_us)
 		metric_span(SPAN_CHAIN, x->judged_us - x->began_us);
 	if (x->head_us && x->asked_us)

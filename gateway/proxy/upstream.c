@@ -124,6 +124,8 @@ static void late(struct timer *t)
 		upstream_fail(u, REASON_ORIGIN_SLOW, "no connection in time");
 		break;
 	default:
+		if (u->switched)
+			break;
 		upstream_fail(u, REASON_ORIGIN_SLOW, u->got_any ? "the answer stopped" : "no answer in time");
 	}
 }
@@ -132,6 +134,13 @@ static void late(struct timer *t)
 
 static void sent_all(struct upstream *u)
 {
+	if (u->switched) {
+		/* The client has ended its side: so do we, and hear what the origin has still to say. */
+		if (u->sock.tls)
+			tls_shutdown(u->sock.tls);
+		shutdown(u->sock.watch.fd, SHUT_WR);
+		return;
+	}
 	timer_start(u->proxy->loop, &u->timer, u->origin->config->first_byte_ms);
 }
 
@@ -156,6 +165,8 @@ static bool flush(struct upstream *u)
 		u->sent_any = true;
 		buf_eat(&u->out, (uint32_t)n);
 	}
+	if (u->switched)
+		buf_release(&u->out);
 	if (!buf_len(&u->out) && u->req_over)
 		sent_all(u);
 	return true;
@@ -231,6 +242,13 @@ void upstream_body_end(struct upstream *u)
 		return;
 	u->req_over = true;
 	flush(u);
+}
+
+void upstream_tunnel(struct upstream *u)
+{
+	u->req_body = HTTP_BODY_CLOSE;
+	u->req_left = UINT64_MAX;
+	u->req_over = false;
 }
 
 /* ---- Connecting ---- */
@@ -318,7 +336,7 @@ void upstream_prepare(struct upstream *u, struct exchange *x)
 	x->upstream = u;
 	x->server_name = u->server->config->url.at;
 	x->origin_version = u->h2 ? 2 : 1;
-	u->sent_any = u->got_any = u->req_over = u->keep = false;
+	u->sent_any = u->got_any = u->req_over = u->keep = u->switched = false;
 	u->part = PART_HEAD;
 	u->scan = (struct h1_scan){0};
 	u->pending = 0;
@@ -362,7 +380,7 @@ void upstream_open(struct exchange *x)
 
 	if (!s)
 		exchange_upstream_failed(x, REASON_ORIGIN_NONE, "the origin has no server", UPSTREAM_CUT);
-	else if (upstream_h2_speaks(o, s))
+	else if (upstream_h2_speaks(o, s) && x->req.upgrade == HTTP_UPGRADE_NONE) /* a tunnel has a connection of its own */
 		upstream_h2_ask(x, o, s);
 	else
 		upstream_ask(x, o, s);

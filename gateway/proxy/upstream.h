@@ -12,6 +12,9 @@ void upstream_open(struct exchange *x);
 size_t upstream_body(struct upstream *u, struct slice bytes);
 /* No content follows.  May be called again. */
 void upstream_body_end(struct upstream *u);
+/* The answer was 101: content both ways from here on, until either end; no clock of the origin's runs, and
+ * upstream_body_end closes our side of the connection. */
+void upstream_tunnel(struct upstream *u);
 /* The client can take more of the answer. */
 void upstream_resume(struct upstream *u);
 /* The exchange needs it no more: close it.  No call to the exchange follows. */

@@ -52,6 +52,11 @@ static enum parsed parse_head(struct upstream *u)
 			h1_chunks_init(&u->chunks);
 			u->chunks.trailers = &u->trailers;
 		}
+		if (x->response.status == 101) {
+			u->part = PART_BODY;
+			u->body = HTTP_BODY_CLOSE;
+			u->switched = true;
+		}
 		return exchange_response(x) ? PARSED_MORE : PARSED_GONE;
 	case H1_BAD:
 		break;
@@ -182,6 +187,14 @@ static bool make_room(struct upstream *u)
 	return len < READ_MOST && buf_room(&u->in, READ_MOST - len);
 }
 
+int64_t upstream_between_ms(const struct upstream *u)
+{
+	const struct config_origin *o = u->origin->config;
+	bool events = u->x && (u->x->facts.grpc || (u->part != PART_HEAD && u->x->response.events));
+
+	return events && o->events_ms > o->between_ms ? o->events_ms : o->between_ms;
+}
+
 void upstream_pump(struct upstream *u)
 {
 	for (size_t got = 0;;) {
@@ -190,6 +203,9 @@ void upstream_pump(struct upstream *u)
 
 		if (done == PARSED_BLOCKED)
 			timer_stop(&u->timer);
+		/* A tunnel may be silent for long. */
+		if (done == PARSED_MORE && u->switched && !u->sock.readable)
+			buf_release(&u->in);
 		if (done != PARSED_MORE || !u->sock.readable)
 			return;
 		if (got >= TURN_BYTES) {
@@ -214,7 +230,7 @@ void upstream_pump(struct upstream *u)
 		u->got_any = true;
 		u->in.end += (uint32_t)n;
 		got += (size_t)n;
-		timer_start(u->proxy->loop, &u->timer, u->origin->config->between_ms);
+		timer_start(u->proxy->loop, &u->timer, upstream_between_ms(u));
 	}
 }
 
@@ -235,6 +251,6 @@ void upstream_resume(struct upstream *u)
 		upstream_h2_resume(u);
 		return;
 	}
-	timer_start(u->proxy->loop, &u->timer, u->origin->config->between_ms);
+	timer_start(u->proxy->loop, &u->timer, upstream_between_ms(u));
 	upstream_pump(u);
 }

@@ -125,7 +125,7 @@ void upstream_h2_heard(struct upstream *u, bool ended)
 	const char *why = NULL;
 
 	quarantine_mark(u->proxy, u->x->print);
-	upstream_h2_clock(u, u->origin->config->between_ms);
+	upstream_h2_clock(u, upstream_between_ms(u));
 	if (u->part == PART_HEAD)
 		take_head(u, ended);
 	else if (!ended)
@@ -157,7 +157,7 @@ void upstream_h2_content(struct upstream *u, struct slice bytes)
 		return;
 	}
 	quarantine_mark(u->proxy, u->x->print);
-	upstream_h2_clock(u, u->origin->config->between_ms);
+	upstream_h2_clock(u, upstream_between_ms(u));
 	u->left -= u->body == HTTP_BODY_LENGTH ? bytes.len : 0;
 	if (!buf_len(&u->in) && !u->inside) {
 		u->inside = true;
@@ -180,6 +180,6 @@ void upstream_h2_resume(struct upstream *u)
 	if (u->inside)
 		return;
 	if (!u->end_seen)
-		timer_start(u->proxy->loop, &u->timer, u->origin->config->between_ms);
+		timer_start(u->proxy->loop, &u->timer, upstream_between_ms(u));
 	deliver(u);
 }

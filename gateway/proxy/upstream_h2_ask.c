@@ -115,7 +115,7 @@ static void begin(struct upstream_h2 *l, struct upstream *u)
 	u->over = l;
 	list_push_last(&l->streams, &u->turn);
 	l->streams_n++;
-	timer_start(u->proxy->loop, &u->timer, u->origin->config->between_ms);
+	timer_start(u->proxy->loop, &u->timer, upstream_between_ms(u));
 	upstream_h2_wake(l);
 }
 
@@ -190,7 +190,7 @@ size_t upstream_h2_body(struct upstream *u, struct slice bytes)
 	}
 	if (u->req_body == HTTP_BODY_LENGTH)
 		u->req_left -= bytes.len;
-	upstream_h2_clock(u, u->origin->config->between_ms);
+	upstream_h2_clock(u, upstream_between_ms(u));
 	resume(u);
 	return bytes.len;
 }

@@ -39,6 +39,7 @@ struct upstream {
 	uint64_t left;
 	uint32_t pending;     /* decoded bytes at the front of `in` */
 	bool got_any, keep;
+	bool switched;        /* to another protocol: what comes is a tunnel's, and so are its clocks */
 
 	/* Of HTTP/2, where it is a stream, and `sock` is never opened */
 	bool h2;
@@ -71,6 +72,8 @@ void upstream_fail(struct upstream *u, enum reason why, const char *detail);
 /* The same, for want of something of ours: it says nothing about the server, and another could not be asked either. */
 void upstream_give_up(struct upstream *u, enum reason why, const char *detail);
 
+/* How long it may be silent between two bytes.  Events, and messages of a call, come when something happens. */
+int64_t upstream_between_ms(const struct upstream *u);
 /* Read and pass on what the server says, until it has nothing more or the exchange takes nothing more. */
 void upstream_pump(struct upstream *u);
 /* A turn of it that was put off: the task `more`. */

@@ -145,7 +145,7 @@ def test_an_origin_cannot_switch_protocols(rig, token, switch):
     assert upstream.ended and b"/secret" not in upstream.raw
 
 
-# ---- A19: WebSocket, which this version does not carry ----
+# ---- A19: WebSocket, where a site does not have it (with it: test_websocket.py) ----
 
 HANDSHAKE = [b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Key: " + KEY]
 

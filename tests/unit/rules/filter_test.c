@@ -507,6 +507,7 @@ static void the_head_of_an_answer_is_asked_about_alone(void **state)
 		{ANSWERS("mode: enforce, body: true, types: [text/csv]"), 200, "text/html", HTTP_BODY_CHUNKED},
 		{ANSWERS("mode: enforce, body: true"), 200, "text/html; charset=UTF-16LE", HTTP_BODY_CHUNKED},
 		{ANSWERS("mode: enforce, body: true"), 200, "text/event-stream", HTTP_BODY_CHUNKED},
+		{ANSWERS("mode: enforce, body: true, beyond: block"), 200, "text/event-stream", HTTP_BODY_CHUNKED},
 	};
 
 	(void)state;
@@ -549,6 +550,38 @@ static void an_answers_content_is_held_and_asked_about_with_its_head(void **stat
 		assert_int_equal(facts.waf_answer_score, 5);
 		assert_int_equal(facts.waf_score, 0);
 		assert_int_equal(facts.waf_hits_n, 1);
+		end();
+	}
+}
+
+/* F17: what goes through a tunnel is said to be unseen, both ways where answers are looked at, and only once it is open. */
+static void what_follows_an_upgrade_is_unseen(void **state)
+{
+	static const struct {
+		const char *policy;
+		unsigned status;
+		bool asked, up, down;
+	} rows[] = {
+		{ANSWERS("mode: enforce"), 101, true, true, true},
+		{ANSWERS("mode: enforce, body: true, beyond: block"), 101, true, true, true},
+		{"policy: p\nwaf: {mode: enforce}\n", 101, false, true, false},
+		{ANSWERS("mode: enforce"), 403, true, false, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		begin(rows[i].policy, "/", NULL, HTTP_BODY_NONE, 0);
+		assert_true(take(WAF_SMALL));
+		answer(WAF_SMALL, WAF_ALLOW, 0, 0, 0);
+		answer_gate(rows[i].status, NULL, HTTP_BODY_NONE, 0);
+		if (take(WAF_SMALL) != rows[i].asked)
+			fail_msg("row %zu", i);
+		if (rows[i].asked)
+			answer(WAF_SMALL, WAF_ALLOW, 0, 0, 0);
+		assert_true(done && !stopped);
+		assert_int_equal(facts.uninspected, rows[i].up);
+		assert_int_equal(facts.answer_uninspected, rows[i].down);
+		assert_int_equal(run.record.notes_n, rows[i].up);
 		end();
 	}
 }
@@ -825,7 +858,7 @@ int main(void)
 		TEST(nothing_is_kept_where_answers_are_not_looked_at),
 		TEST(the_head_of_an_answer_is_asked_about_alone),
 		TEST(an_answers_content_is_held_and_asked_about_with_its_head),
-		TEST(hits_of_request_and_answer_stand_in_one_list),
+		TEST(what_follows_an_upgrade_is_unseen), TEST(hits_of_request_and_answer_stand_in_one_list),
 		TEST(what_cannot_be_read_goes_the_way_policy_says),
 		TEST(what_turns_out_longer_is_judged_as_far_as_it_is_held),
 		TEST(a_lost_verdict_over_an_answer_decides_by_policy),

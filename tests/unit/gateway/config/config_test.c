@@ -33,6 +33,7 @@ static void test_the_smallest_file(void **state)
 	assert_int_equal(o->connect_ms, 2000);
 	assert_int_equal(o->first_byte_ms, 60000);
 	assert_int_equal(o->between_ms, 30000);
+	assert_int_equal(o->events_ms, 300000);
 	assert_int_equal(o->idle_ms, 60000);
 	assert_int_equal(o->keep, 64);
 	assert_int_equal(o->retries, 1);
@@ -51,6 +52,7 @@ static void test_the_smallest_file(void **state)
 	assert_ptr_equal(site->origin, o);
 	assert_null(site->policy);
 	assert_false(b.config->waf_used);
+	assert_false(site->websocket || b.config->websocket_used);
 	assert_int_equal(b.config->hash.len, 64);
 	assert_int_equal(b.secrets->pems_n, 1);
 	assert_true(slice_starts(b.secrets->pems[0].key, SLICE("-----BEGIN ")));
@@ -137,7 +139,7 @@ static const char full[] =
 	"    hosts: [shop.example, '*.shop.example']\n"
 	"    origin: pool\n"
 	"    policy: rules\n"
-	"  blog: {hosts: blog.example, origin: 'http://[2001:db8::1]:8000', policy: rules, errors: pass}\n"
+	"  blog: {hosts: blog.example, origin: 'http://[2001:db8::1]:8000', policy: rules, errors: pass, websocket: true, websocket_origins: ['https://a.example', '*']}\n"
 	"  wiki: {hosts: '*', origin: 'http://[2001:db8::1]:8000', policy: plain, hide_fields: [X-Node, 'X-Debug-*'], show_fields: Server}\n"
 	"origins:\n"
 	"  pool:\n"
@@ -184,6 +186,9 @@ static void check_answers(const struct config_site *site)
 	assert_int_equal(site[0].errors, CONFIG_ERRORS_REPLACE);
 	assert_int_equal(site[0].hide_fields.n + site[0].show_fields.n, 0);
 	assert_int_equal(site[1].errors, CONFIG_ERRORS_PASS);
+	assert_true(!site[0].websocket && site[1].websocket);
+	assert_int_equal(site[1].websocket_origins.n, 2);
+	assert_slice(*(const struct slice *)site[1].websocket_origins.at, "https://a.example");
 	assert_int_equal(site[2].hide_fields.n, 2);
 	assert_slice(names[0], "x-node");
 	assert_slice(names[1], "x-debug-*");
@@ -288,6 +293,11 @@ static const struct broken {
 	{LISTEN "sites: {a: {hosts: a, origin: 'http://10.0.0.1', hide_fields: ['X-*-Node']}}\n", 2, 64, "is not the name of a field"},
 	{LISTEN "sites: {a: {hosts: a, origin: 'http://10.0.0.1', hide_fields: [\"X-A\\r\\nB\"]}}\n", 2, 64, "is not the name of a field"},
 	{LISTEN "sites: {a: {hosts: a, origin: 'http://10.0.0.1', hide_fields: VIA, show_fields: via}}\n", 2, 81, "hides and shows \"via\""},
+	{LISTEN "sites: {a: {hosts: a, origin: 'http://10.0.0.1', websocket_origins: '*'}}\n", 2, 69, "passes no WebSocket on"},
+	{LISTEN "sites: {a: {hosts: a, origin: 'http://10.0.0.1', websocket: true, websocket_origins: a.example}}\n", 2, 86, "is not the origin of a page"},
+	{LISTEN "sites: {a: {hosts: a, origin: 'http://10.0.0.1', websocket: true, websocket_origins: 'https://A.example'}}\n", 2, 86, "is not the origin of a page"},
+	{LISTEN "sites: {a: {hosts: a, origin: 'http://10.0.0.1', websocket: true, websocket_origins: 'https://a.example/'}}\n", 2, 86, "is not the origin of a page"},
+	{LISTEN "sites: {a: {hosts: a, origin: 'http://10.0.0.1', websocket: true, websocket_origins: 'wss://a.example'}}\n", 2, 86, "is not the origin of a page"},
 
 	/* Listeners and certificates */
 	{SITE, 1, 1, "*:443 serves https, but there is no certificate"},

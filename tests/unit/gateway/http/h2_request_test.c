@@ -91,7 +91,7 @@ static const struct list_row lists[] = {
 	{B(":method\0GET\0:scheme\0https\0x\0y\0:authority\0a\0:path\0/\0"), END, 400, "B11: a pseudo-field behind a field"},
 	{B(GET ":foo\0bar\0"), END, 400, "B11: an unknown pseudo-field"},
 	{B(GET ":status\0" "200\0"), END, 400, "B11: a pseudo-field of answers"},
-	{B(GET ":protocol\0websocket\0"), END, 400, "B13: extended CONNECT is not offered"},
+	{B(GET ":protocol\0websocket\0"), END, 400, "B13: :protocol is for CONNECT alone"},
 	{B(GET ":\0bar\0"), END, 400, "B11: a colon alone"},
 	{B(GET "host\0a\0"), END, 0, "B11: Host is the same"},
 	{B(GET "host\0A\0"), END, 0, "B11: Host is the same in upper case"},
@@ -127,6 +127,29 @@ static const struct list_row lists[] = {
 	{B(WITH("GET", "ftp", "a", "/")), END, 400, "a scheme of another protocol"},
 	{B(WITH("GET", "http://h/?", "a", "/")), END, 400, "B11: an address in :scheme"},
 	{B(WITH("GET", "HTTPS", "a", "/")), END, 0, "schemes have no case (RFC 3986 section 3.1)"},
+
+	/* RFC 8441 */
+#define EXTENDED(protocol) \
+	":method\0CONNECT\0:scheme\0https\0:authority\0a\0:path\0/\0:protocol\0" protocol "\0"
+#define VERSION "sec-websocket-version\0" "13\0"
+	{B(EXTENDED("websocket") VERSION), MORE, 0, "an extended CONNECT"},
+	{B(EXTENDED("websocket") "origin\0https://a\0" VERSION "sec-websocket-key\0x\0"), MORE, 0, "with a key that means nothing"},
+	{B(EXTENDED("websocket") VERSION), END, 400, "B13: one that has ended"},
+	{B(EXTENDED("websocket")), MORE, 400, "A19: no version"},
+	{B(EXTENDED("websocket") "sec-websocket-version\0" "777\0"), MORE, 400, "A19: version 777"},
+	{B(EXTENDED("websocket") VERSION VERSION), MORE, 400, "A19: two versions"},
+	{B(EXTENDED("websocket") VERSION "content-length\0" "5\0"), MORE, 400, "B13: with content"},
+	{B(EXTENDED("websocket") VERSION "content-length\0" "0\0"), MORE, 400, "B13: with a length"},
+	{B(EXTENDED("websocket") VERSION "expect\0" "100-continue\0"), MORE, 400, "B13: with an expectation"},
+	{B(EXTENDED("websocket") VERSION "upgrade\0websocket\0"), MORE, 400, "B12: with Upgrade"},
+	{B(EXTENDED("websocket") VERSION "host\0b\0"), MORE, 400, "B11: with another Host"},
+	{B(EXTENDED("websocket\0:protocol\0websocket") VERSION), MORE, 400, "B11: :protocol twice"},
+	{B(EXTENDED("WebSocket") VERSION), MORE, 501, "another protocol in other case"},
+	{B(EXTENDED("connect-udp")), MORE, 501, "B13: another protocol"},
+	{B(EXTENDED("")), MORE, 501, "B13: an empty one"},
+	{B(":method\0CONNECT\0:authority\0a:25\0:protocol\0websocket\0" VERSION), MORE, 400, "B13: without :scheme and :path"},
+	{B(":method\0CONNECT\0:scheme\0https\0:path\0/\0:protocol\0websocket\0host\0a\0" VERSION), MORE, 400, "B13: without :authority"},
+	{B(WITH("POST", "https", "a", "/") ":protocol\0websocket\0" VERSION), MORE, 400, "A19: POST"},
 
 	/* B12 */
 	{B(GET "connection\0close\0"), END, 400, "B12: Connection"},
@@ -166,6 +189,23 @@ static void lists_are_judged(void **state)
 }
 
 /* ---- What comes of it ---- */
+
+static void an_extended_connect_is_a_handshake(void **state)
+{
+	static const struct slice extended = B(EXTENDED("websocket") VERSION);
+	static const struct slice get = B(GET VERSION "sec-websocket-key\0" "dGhlIHNhbXBsZSBub25jZQ==\0");
+	struct request r;
+	struct bed b;
+
+	(void)state;
+	bed_open(&b);
+	assert_int_equal(judge(&b, extended, false, &r), 0);
+	assert_true(slice_is(r.method, "GET") && r.upgrade == HTTP_UPGRADE_WEBSOCKET && r.body == HTTP_BODY_NONE);
+	assert_true(slice_is(r.target, "/") && slice_is(r.authority, "a") && !r.head && !r.expect_continue);
+	assert_int_equal(judge(&b, get, true, &r), 0);
+	assert_int_equal(r.upgrade, HTTP_UPGRADE_NONE);
+	bed_close(&b);
+}
 
 static void a_request_is_the_same_as_in_http1(void **state)
 {
@@ -367,6 +407,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lists_are_judged),
+		cmocka_unit_test(an_extended_connect_is_a_handshake),
 		cmocka_unit_test(a_request_is_the_same_as_in_http1),
 		cmocka_unit_test(crumbs_are_one_cookie),
 		cmocka_unit_test(content_is_framed),

@@ -158,6 +158,7 @@ static void test_switching_protocols_needs_the_right_answer(void **state)
 		{"HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n" ACCEPT, false, "another protocol"},
 		{"HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: websocket, h2c\r\n" ACCEPT, false, "two protocols"},
 		{"HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: websocket\r\nUpgrade: x\r\n" ACCEPT, false, "two fields"},
+		{"HTTP/1.1 101 x\r\n" UPGRADE ACCEPT "Sec-WebSocket-Protocol: chat\r\n", false, "A19: a subprotocol nobody asked for"},
 		{"HTTP/1.0 101 x\r\n" UPGRADE ACCEPT, false, "in HTTP/1.0"},
 		{"HTTP/1.1 101 x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n" UPGRADE ACCEPT, false, "with two framings"},
 		{"HTTP/1.1 200 x\r\nContent-Length: 1\r\n" UPGRADE ACCEPT, true, "A18: a refusal to switch is an ordinary answer"},
@@ -183,6 +184,42 @@ static void test_switching_protocols_needs_the_right_answer(void **state)
 		assert_true(ask(&b, "POST", HANDSHAKE, &req));
 		if (out.status == 101)
 			assert_false(answer(&b, &req, slice_make(in, (size_t)n), &out));
+	}
+	bed_close(&b);
+}
+
+/* ---- Content that comes as things happen ---- */
+
+static void test_a_stream_of_events_is_known_by_its_type(void **state)
+{
+	static const struct {
+		const char *method, *fields;
+		bool want;
+	} types[] = {
+		{"GET", "Content-Type: text/event-stream\r\n", true},
+		{"GET", "Content-Type: Text/Event-Stream ;charset=utf-8\r\n", true},
+		{"POST", "Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n", true},
+		{"HEAD", "Content-Type: text/event-stream\r\n", false},
+		{"GET", "Content-Type: text/event-streams\r\n", false},
+		{"GET", "Content-Type: text/html; a=text/event-stream\r\n", false},
+		{"GET", "Content-Type: text/html\r\nContent-Type: text/event-stream\r\n", false},
+		{"GET", "Content-Type: text/event-stream\r\nContent-Type: text/html\r\n", false},
+		{"GET", "X: text/event-stream\r\n", false},
+	};
+	struct response out;
+	struct request req;
+	char in[200];
+	struct bed b;
+
+	(void)state;
+	bed_open(&b);
+	for (unsigned i = 0; i < ROWS(types); i++) {
+		int n = snprintf(in, sizeof in, "HTTP/1.1 200 x\r\n%s\r\n", types[i].fields);
+
+		assert_true(ask(&b, types[i].method, "", &req));
+		assert_true(answer(&b, &req, slice_make(in, (size_t)n), &out));
+		if (out.events != types[i].want)
+			fail_msg("%s %s", types[i].method, types[i].fields);
 	}
 	bed_close(&b);
 }
@@ -292,6 +329,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_framing),
 		cmocka_unit_test(test_switching_protocols_needs_the_right_answer),
+		cmocka_unit_test(test_a_stream_of_events_is_known_by_its_type),
 		cmocka_unit_test(test_what_is_hidden),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_every_allocation_may_fail),

@@ -75,7 +75,8 @@ static int make(void **state)
 				 .client = {.head_bytes = 32768, .target_bytes = 8192, .fields = 100, .head_ms = 500,
 					    .body_rate = 1, .body_grace_ms = 500, .stall_ms = 500, .keep_alive_ms = 500,
 					    .requests = 100, .body = 1 << 20, .total_ms = 5000, .connections = 10,
-					    .per_address = 10, .per_network = 10, .memory = 1 << 20},
+					    .per_address = 10, .per_network = 10, .memory = 1 << 20,
+					    .tunnel_idle_ms = 40, .tunnel_bytes = 1 << 20},
 				 .processes = {.worker_memory = 1 << 24, .spool = 1 << 20},
 				 .logs = {.requests = SLICE("off"), .waf = SLICE("off")}};
 	return 0;
@@ -89,6 +90,9 @@ static int unmake(void **state)
 }
 
 static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+static const char switching[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
+				"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\nhello";
+static const char *says = answer;
 
 /* The origin: reads whatever there is, answers once per connection when a request has ended. */
 static void serve_origin(int *open_fd, char *seen, size_t room, size_t *n)
@@ -109,7 +113,7 @@ static void serve_origin(int *open_fd, char *seen, size_t room, size_t *n)
 		close(*open_fd);
 		*open_fd = -1;
 	} else if (*n && strstr(seen, "THE-END")) {
-		assert_int_equal(send(*open_fd, answer, sizeof answer - 1, MSG_NOSIGNAL), sizeof answer - 1);
+		assert_int_equal(send(*open_fd, says, strlen(says), MSG_NOSIGNAL), strlen(says));
 		*n = 0;
 		seen[0] = 0;
 	}
@@ -180,6 +184,9 @@ static const char get[] = "GET /THE-END HTTP/1.1\r\nHost: a\r\nConnection: close
 static const char post[] = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
 			   "4\r\nmore\r\n7\r\nTHE-END\r\n0\r\n\r\n";
 
+static const char handshake[] = "GET /THE-END HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
+				"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\nbytes THE-END";
+
 static bool is_whole(const char *got)
 {
 	const char *body = strstr(got, "\r\n\r\n");
@@ -235,6 +242,28 @@ static void content_beyond_the_bound_is_413_and_the_rest_is_not_read_as_a_reques
 	assert_null(strstr(got + 1, "HTTP/1.1"));
 }
 
+/* What the client says in the tunnel reaches the origin, whose second word is the same as its first: by then it is bytes. */
+static void a_tunnel_carries_bytes_whichever_allocation_fails(void **state)
+{
+	static char got[65536];
+	unsigned long n = 0;
+
+	(void)state;
+	site.websocket = true;
+	says = switching;
+	for (;; n++) {
+		talk(streams, handshake, sizeof handshake - 1, got, sizeof got, n);
+		if (n && !mem_failed())
+			break;
+		if (!n)
+			assert_non_null(strstr(got, "\r\n\r\nhelloHTTP/1.1 101 "));
+		if (got[0] && !strstr(got, "HTTP/1.1 101 ") && !is_whole(got))
+			fail_msg("allocation %lu: half an answer: %s", n, got);
+		assert_true(n < 200);
+	}
+	says = answer;
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, make, unmake)
 
 int main(void)
@@ -242,6 +271,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(a_request_is_answered),
 		CASE(every_allocation_may_fail_once),
+		CASE(a_tunnel_carries_bytes_whichever_allocation_fails),
 		CASE(content_beyond_the_bound_is_413_and_the_rest_is_not_read_as_a_request),
 	};
 
