@@ -124,6 +124,7 @@ struct config_client {
 	int64_t body;            /* 1GiB: content that is not inspected */
 	int64_t inspected_body;  /* 1MiB: content that is */
 	int64_t total_ms;        /* 1h: one request in all */
+	int64_t tunnels;         /* 256 of one IPv4 or IPv6 /64 */
 	int64_t tunnel_idle_ms;  /* 60s without a byte either way */
 	int64_t tunnel_bytes;    /* 1GiB both ways together; 0: any */
 	int64_t tunnel_total_ms; /* 0: any time */

@@ -197,6 +197,7 @@ static const struct setting client_table[] = {
 	{SIZE("inspected_body", config_client, inspected_body, "1MiB", KIB, GIB,
 	      "A body that is inspected, unless the policy says otherwise; 413 beyond.")},
 	{TIME("total", config_client, total_ms, "1h", SECOND, 7 * DAY, "One request in all.")},
+	{INT("tunnels", config_client, tunnels, "256", 1, 1000000, "WebSockets of one IPv4 address or IPv6 /64; 429 beyond.")},
 	{TIME("tunnel_idle", config_client, tunnel_idle_ms, "60s", 100, DAY, "Time a WebSocket may be without a byte either way.")},
 	{SIZE("tunnel_bytes", config_client, tunnel_bytes, "1GiB", 0, 1024 * GIB, "Bytes of one WebSocket, both ways; `0B` for any.")},
 	{TIME("tunnel_total", config_client, tunnel_total_ms, "0s", 0, 30 * DAY, "Time a WebSocket may be open; `0s` for any.")},

@@ -57,6 +57,8 @@ struct answer {
 
 /* What a right 101 opens: bytes both ways that nobody reads (exchange_tunnel.c). */
 struct tunnel {
+	bool counted;           /* among those of its client, at: */
+	uint16_t counted_at;
 	bool open;
 	struct timer clock;
 	int64_t opened_ms;

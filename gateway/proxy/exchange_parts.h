@@ -25,7 +25,7 @@ void answer_stop(struct exchange *x);
 /* ---- exchange_tunnel.c ---- */
 
 void tunnel_init(struct exchange *x);
-/* Its clock runs no more. */
+/* Its clock runs no more, and nobody counts it. */
 void tunnel_stop(struct exchange *x);
 /* A handshake that may not become a tunnel is an ordinary request from here on, or answered: then false. */
 bool tunnel_may_open(struct exchange *x);

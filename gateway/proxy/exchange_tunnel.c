@@ -87,6 +87,9 @@ bool tunnel_may_open(struct exchange *x)
 	}
 	if (is_foreign(x))
 		return refuse(x, REASON_FOREIGN_ORIGIN, 0, "a WebSocket for a page of another origin");
+	x->tunnel.counted = guard_tunnel_came(x->proxy, &x->facts.client, &x->tunnel.counted_at);
+	if (!x->tunnel.counted)
+		return refuse(x, REASON_TUNNELS, 0, "the client has as many WebSockets as it may");
 	if (x->version == 2 && !add_key(x))
 		return refuse(x, guard_starved(x->proxy), guard_starved_head(x->proxy), NULL);
 	return true;
@@ -183,7 +186,9 @@ void tunnel_stop(struct exchange *x)
 	timer_stop(&x->tunnel.clock);
 	if (x->tunnel.open)
 		metric_fall(METRIC_TUNNELS);
-	x->tunnel.open = false;
+	if (x->tunnel.counted)
+		guard_tunnel_left(x->proxy, x->tunnel.counted_at);
+	x->tunnel.open = x->tunnel.counted = false;
 }
 
 /* Which only says that our key was read. */

@@ -77,6 +77,24 @@ void guard_left(struct proxy *p, struct guard_place at)
 		atomic_fetch_sub_explicit(&g->network[at.network], 1, memory_order_relaxed);
 }
 
+bool guard_tunnel_came(struct proxy *p, const struct addr *a, uint16_t *place)
+{
+	uint64_t sum = 0;
+
+	*place = address_of(p, a);
+	for (unsigned i = 0; i < p->plan.workers; i++)
+		sum += atomic_load_explicit(&p->plan.guards[i].tunnels[*place], memory_order_relaxed);
+	if (sum >= (uint64_t)p->config->client.tunnels)
+		return false;
+	atomic_fetch_add_explicit(&p->plan.guards[p->plan.worker].tunnels[*place], 1, memory_order_relaxed);
+	return true;
+}
+
+void guard_tunnel_left(struct proxy *p, uint16_t place)
+{
+	atomic_fetch_sub_explicit(&p->plan.guards[p->plan.worker].tunnels[place], 1, memory_order_relaxed);
+}
+
 uint64_t *guard_spool_share(struct proxy *p, const struct addr *a)
 {
 	return &p->spool_shares[address_of(p, a)];

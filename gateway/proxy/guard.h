@@ -22,6 +22,10 @@ enum metric guard_is_full(struct proxy *p, int fd);
 /* Count it; the place is given back to guard_left. */
 struct guard_place guard_came(struct proxy *p, const struct addr *a);
 void guard_left(struct proxy *p, struct guard_place at);
+/* One more WebSocket of this client, which may be behind the connection's other end; its place is given back to
+ * guard_tunnel_left.  False: it has as many as it may. */
+bool guard_tunnel_came(struct proxy *p, const struct addr *a, uint16_t *place);
+void guard_tunnel_left(struct proxy *p, uint16_t place);
 /* What the contents of this client have of the room for them. */
 uint64_t *guard_spool_share(struct proxy *p, const struct addr *a);
 /* An allocation for a client has failed: whose memory is used up?  MEMORY_CONNECTION or MEMORY_WORKER. */

@@ -9,11 +9,12 @@
 
 enum { PROXY_ADDRESS_CELLS = 1 << 16, PROXY_NETWORK_CELLS = 1 << 14 };
 
-/* Connections by address and by network: arrays per worker in shared memory, one writer each; a limit looks at
+/* Connections by address and by network, and tunnels by address: arrays per worker in shared memory, one writer each; a limit looks at
  * the sum.  Zeroed before a worker's successor starts. */
 struct proxy_guard {
 	_Atomic uint32_t address[PROXY_ADDRESS_CELLS]; /* IPv4 addresses and IPv6 /64 */
 	_Atomic uint32_t network[PROXY_NETWORK_CELLS]; /* IPv6 /48 */
+	_Atomic uint32_t tunnels[PROXY_ADDRESS_CELLS]; /* as `address`: WebSockets, asked for and open */
 };
 
 /* Requests that killed workers (quarantine.h); the supervisor writes. */

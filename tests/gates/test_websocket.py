@@ -504,6 +504,22 @@ def test_a_tunnel_is_a_connection_of_its_client(gateway, origin):
     assert soon(lambda: g.log() and len(g.log()) == 2) and g.get("/").status == 200
 
 
+def test_one_client_has_so_many(gateway, origin):
+    g = by_hand(gateway, origin, "client: {tunnels: 2}\nprocesses: {workers: 2, inspectors: 2}\n")
+    with opened(g) as one, opened(g, tls=True), g.client() as c:
+        c.send(handshake())
+        answer = c.read()
+        assert answer.status == 429 and g.record(answer)["reason"] == "tunnels"
+        assert c.get("/").status == 200, "other requests are none of them"
+        one.close()
+        assert soon(lambda: len([r for r in g.log() if r["status"] == 101]) == 1)
+        c.send(handshake("/plain"))
+        assert c.read().status == 200, "a handshake that becomes none counts while it is asked"
+        for _ in range(3):
+            opened(g).close()
+            time.sleep(0.3)
+
+
 # ---- The gateway's own ends ----
 
 def test_a_reload_leaves_tunnels_alone(gateway, origin):
@@ -548,7 +564,7 @@ def test_a_drain_ends_tunnels_when_its_time_is_over(gateway, origin, tls):
 
 @pytest.mark.slow
 def test_a_thousand_idle_sockets_across_a_reload(gateway, peer, loop):
-    g = gateway("client: {per_address: 2000}\n" + SITES, origin=peer, policies={"shop": ENFORCE})
+    g = gateway("client: {per_address: 2000, tunnels: 2000}\n" + SITES, origin=peer, policies={"shop": ENFORCE})
     before = g.resident_kib()
 
     async def talk():

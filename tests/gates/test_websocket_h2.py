@@ -276,6 +276,20 @@ def test_bounds_hold_in_a_stream(gateway, origin):
     assert sorted(r["why"] for r in g.log(3) if r["status"] == 101) == ["the tunnel carried more than it may", "the tunnel was idle"]
 
 
+def test_one_client_has_so_many(gateway, origin):
+    """Each is a connection to the origin, however few the client needs for them."""
+    g = by_hand(gateway, origin, "client: {tunnels: 3}\n")
+    with H2(g.https) as c, H2(g.https) as d:
+        streams = [opened(c), opened(c)]
+        opened(d)
+        for _ in range(3):
+            assert c.wait(c.headers(asking(), end=False)).status == 429
+        c.send(rst(streams[0]))
+        assert c.alive()
+        opened(c)
+        assert c.wait(c.headers(asking(), end=False)).status == 429
+
+
 def test_a_tunnel_is_work_of_its_connection(gateway, origin):
     """Which is not idle then."""
     g = by_hand(gateway, origin, "client: {keep_alive: 500ms}\n")

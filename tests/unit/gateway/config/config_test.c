@@ -85,6 +85,10 @@ static void test_every_bound_has_its_default(void **state)
 	assert_int_equal(c->client.body, 1 << 30);
 	assert_int_equal(c->client.inspected_body, 1 << 20);
 	assert_int_equal(c->client.total_ms, 3600000);
+	assert_int_equal(c->client.tunnels, 256);
+	assert_int_equal(c->client.tunnel_idle_ms, 60000);
+	assert_int_equal(c->client.tunnel_bytes, 1 << 30);
+	assert_int_equal(c->client.tunnel_total_ms, 0);
 	assert_int_equal(c->client.connections, 50000);
 	assert_int_equal(c->client.per_address, 256);
 	assert_int_equal(c->client.memory, 2 << 20);

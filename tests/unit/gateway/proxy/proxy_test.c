@@ -76,7 +76,7 @@ static int make(void **state)
 					    .body_rate = 1, .body_grace_ms = 500, .stall_ms = 500, .keep_alive_ms = 500,
 					    .requests = 100, .body = 1 << 20, .total_ms = 5000, .connections = 10,
 					    .per_address = 10, .per_network = 10, .memory = 1 << 20,
-					    .tunnel_idle_ms = 40, .tunnel_bytes = 1 << 20},
+					    .tunnels = 1, .tunnel_idle_ms = 40, .tunnel_bytes = 1 << 20},
 				 .processes = {.worker_memory = 1 << 24, .spool = 1 << 20},
 				 .logs = {.requests = SLICE("off"), .waf = SLICE("off")}};
 	return 0;
