@@ -141,7 +141,7 @@ static bool is_blamed(const struct upstream_h2 *l)
 	if (l->state != UPSTREAM_H2_READY || !l->answered)
 		return true;
 	LIST_EACH(link, &l->streams)
-		if (LIST_OF(link, struct upstream, turn)->got_any)
+		if (LIST_OF(link, struct upstream, turn)->got_any && LIST_OF(link, struct upstream, turn)->x)
 			return true;
 	return false;
 }
@@ -477,7 +477,7 @@ void upstream_h2_retire(struct proxy_server *s)
 	LIST_EACH_SAFE(link, &s->h2) {
 		struct upstream_h2 *l = LIST_OF(link, struct upstream_h2, of_server);
 
-		if (l->state == UPSTREAM_H2_READY && !l->streams_n && !l->inside)
+		if (!l->streams_n && !l->inside && (l->state == UPSTREAM_H2_READY || list_empty(&s->waiting)))
 			close_idle(l);
 	}
 	/* Who waits may have waited for one that has been taken over. */
