@@ -246,27 +246,31 @@ def test_a_client_that_leaves_is_told_to_the_origin(rig):
     assert got.wait_reset() == CANCEL
 
 
+def ask_and_leave(h, o):
+    """A request that the origin has, or that is refused, and is left then.  True: refused."""
+    before, stream = len(o.requests), h.headers(fields_of("/hang"))
+    end = time.monotonic() + 10
+    while len(o.requests) == before and time.monotonic() < end and not h.until(lambda: h.answer(stream).reset is not None, 0.05):
+        pass
+    h.send(rst(stream))
+    return h.answer(stream).reset == REFUSED_STREAM
+
+
 def test_what_clients_left_is_work_until_the_origin_has_noticed(gateway, origin2):
     o = origin2()
     o.pongs = False
     o.answers["/hang"] = lambda r: r.wait_reset(30)
     g = gateway("client: {streams: 5}\n" + two(o), origin=o)
     with H2(g.https) as h:
-        refused = 0
-        for i in range(12):
-            stream = h.headers(fields_of("/hang"))
-            h.until(lambda: h.answer(stream).reset is not None, 0.15)
-            refused += h.answer(stream).reset == REFUSED_STREAM
-            h.send(rst(stream))
-        assert len(o.requests) == 5 and refused == 7
+        assert [ask_and_leave(h, o) for _ in range(12)] == [False] * 5 + [True] * 7
     o = origin2()
     o.answers["/hang"] = lambda r: r.wait_reset(30)
     g = gateway("client: {streams: 5}\n" + two(o), origin=o)
     with H2(g.https) as h:
-        for i in range(12):
-            stream = h.headers(fields_of("/hang"))
-            assert not h.until(lambda: h.answer(stream).reset is not None, 0.1)
-            h.send(rst(stream))
+        for _ in range(12):
+            assert not ask_and_leave(h, o)
+            assert o.requests[-1].wait_reset() == CANCEL
+            time.sleep(0.1)
 
 
 # ---- Trust, agreement, health ----
