@@ -166,8 +166,6 @@ static void take_in(struct upstream_h2 *l, const char *at, size_t n)
 	if (used >= 0 || l->failed)
 		return;
 	l->failed = true;
-	if (!l->why)
-		l->why = l->state == UPSTREAM_H2_SETTLING ? "the origin does not speak HTTP/2" : "the origin broke HTTP/2";
 	log_debug("HTTP/2 of an origin: %s", nghttp2_strerror((int)used));
 }
 
@@ -184,9 +182,7 @@ static bool read_more(struct upstream_h2 *l, size_t *got)
 		return false;
 	if (n < 0) {
 		l->failed = true;
-		l->why = l->state == UPSTREAM_H2_SETTLING ? "the connection ended without a word of HTTP/2" :
-			 n == SOCK_EOF			  ? "the connection was closed" :
-							    "the connection broke";
+		l->why = n == SOCK_EOF ? "the connection was closed" : "the connection broke";
 		return false;
 	}
 	*got += (size_t)n;
@@ -256,6 +252,13 @@ static bool is_over(const struct upstream_h2 *l)
 	return !buf_len(&l->out) && !nghttp2_session_want_read(l->session) && !nghttp2_session_want_write(l->session);
 }
 
+static const char *why_failed(const struct upstream_h2 *l)
+{
+	if (l->state == UPSTREAM_H2_SETTLING)
+		return "the server does not speak HTTP/2";
+	return l->why ? l->why : "the origin broke HTTP/2";
+}
+
 void upstream_h2_turn(struct upstream_h2 *l)
 {
 	size_t in = 0, out = 0;
@@ -265,7 +268,6 @@ void upstream_h2_turn(struct upstream_h2 *l)
 	send_out(l, &out);
 	if (!l->failed && is_over(l)) {
 		l->failed = true;
-		l->why = l->why ? l->why : "the origin ended the connection";
 	}
 	/* Who leaves in good order, with nothing to do, is not looked after. */
 	if (l->failed && !l->streams_n && l->state == UPSTREAM_H2_READY && l->answered) {
@@ -277,7 +279,7 @@ void upstream_h2_turn(struct upstream_h2 *l)
 		return;
 	}
 	if (l->failed) {
-		upstream_h2_fail(l, REASON_ORIGIN_BROKEN, l->why ? l->why : "the origin broke HTTP/2");
+		upstream_h2_fail(l, REASON_ORIGIN_BROKEN, why_failed(l));
 		return;
 	}
 	if (!buf_len(&l->out) && out < TURN_BYTES)

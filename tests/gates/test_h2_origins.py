@@ -318,7 +318,8 @@ def test_auto_takes_http2_where_it_is_offered(gateway, origin2, origin_maker, pa
     assert g.get("/").text == "origin got /"
 
 
-@pytest.mark.parametrize("says", [page(b"not here", "400 Bad Request"), b"", b"\x15\x03\x01\x00\x02\x02\x0a", bytes(100)])
+@pytest.mark.parametrize("says", [page(b"not here", "400 Bad Request"), b"", b"\x15\x03\x01\x00\x02\x02\x0a", bytes(100)],
+                         ids=["HTTP/1.1", "nothing", "TLS", "zeros"])
 def test_prior_knowledge_that_is_wrong(gateway, says):
     listener = socket.create_server(("127.0.0.1", 0))
 
