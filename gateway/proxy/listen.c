@@ -270,9 +270,9 @@ void proxy_free(struct proxy *p)
 	timer_stop(&p->accept_again);
 	while (p->adopted_n)
 		proxy_return(p, p->adopted[0].slot);
+	upstream_close_left(p);
 	if (p->current)
 		generation_retire(p->current);
-	upstream_close_left(p);
 	/* What was closed is freed by the loop's tasks. */
 	loop_turn(p->loop, 0);
 	front_shakes_stop(p);

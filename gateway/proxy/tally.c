@@ -3,6 +3,7 @@
  * Counters elsewhere are single lines where the thing happens; these here need the whole exchange. */
 #include "gateway/base/metric.h"
 #include "gateway/proxy/record.h"
+#include "gateway/proxy/upstream.h"
 
 _Static_assert((unsigned)REASONS <= (unsigned)METRIC_REASONS, "a reason without a counter");
 
@@ -63,8 +64,10 @@ static void measure_origins(const struct proxy *p)
 		const struct proxy_origin *o = &p->current->origins[i];
 
 		idle += o->idle_n;
-		for (unsigned k = 0; k < o->n; k++)
+		for (unsigned k = 0; k < o->n; k++) {
+			idle += upstream_h2_idle(&o->servers[k]);
 			out += o->servers[k].ejected_until_ms > now_ms;
+		}
 	}
 	metric_set(METRIC_ORIGIN_IDLE, idle);
 	metric_set(METRIC_ORIGIN_OUT, out);

@@ -25,6 +25,8 @@ void upstream_leave(struct upstream *u, struct work_group *g);
 void upstream_close_left(struct proxy *p);
 /* Pooled connections and health of `s` are from now on those of `t`, the same server in another generation. */
 void upstream_take_over(struct proxy_origin *to, struct proxy_server *t, struct proxy_origin *from, struct proxy_server *s);
+/* Connections of HTTP/2 to `s` over which nobody is asked. */
+unsigned upstream_h2_idle(const struct proxy_server *s);
 /* Close every pooled connection of an origin. */
 void upstream_close_idle(struct proxy_origin *o);
 

@@ -1,10 +1,8 @@
-/* upstream_h2.c -- a connection of HTTP/2 to an origin server: its beginning, its bytes, its clock and its end. */
+/* upstream_h2.c -- a connection of HTTP/2 to an origin server: its bytes, its turn and its end. */
 #include "gateway/proxy/upstream_h2.h"
 
 #include "gateway/base/log.h"
-#include "gateway/base/metric.h"
 #include "gateway/proxy/generation.h"
-#include "gateway/proxy/guard.h"
 #include "gateway/proxy/pick.h"
 
 enum {
@@ -14,18 +12,6 @@ enum {
 	TURN_BYTES = 256 << 10, /* of one connection, in and out, before others have their turn */
 };
 
-bool upstream_h2_speaks(const struct proxy_origin *o, const struct proxy_server *s)
-{
-	switch (o->config->http) {
-	case CONFIG_HTTP_2:
-		return true;
-	case CONFIG_HTTP_AUTO:
-		return s->config->tls && !s->plain;
-	default:
-		return false;
-	}
-}
-
 void upstream_h2_wake(struct upstream_h2 *l)
 {
 	if (l->state != UPSTREAM_H2_SHUT)
@@ -34,7 +20,7 @@ void upstream_h2_wake(struct upstream_h2 *l)
 
 /* ---- Its end ---- */
 
-static void bury(struct task *t)
+void upstream_h2_bury(struct task *t)
 {
 	struct upstream_h2 *l = LIST_OF(t, struct upstream_h2, bury);
 
@@ -42,7 +28,7 @@ static void bury(struct task *t)
 	mem_give(&l->proxy->memory, l, sizeof *l);
 }
 
-static void shut(struct upstream_h2 *l)
+void upstream_h2_shut(struct upstream_h2 *l)
 {
 	struct generation *g = l->generation;
 
@@ -60,8 +46,7 @@ static void shut(struct upstream_h2 *l)
 	generation_drop(g);
 }
 
-/* In good order: nobody is asked over it. */
-static void close_idle(struct upstream_h2 *l)
+void upstream_h2_close(struct upstream_h2 *l)
 {
 	const uint8_t *at;
 	ssize_t n;
@@ -69,7 +54,7 @@ static void close_idle(struct upstream_h2 *l)
 	if (l->state == UPSTREAM_H2_READY && !buf_len(&l->out) && !nghttp2_session_terminate_session(l->session, NGHTTP2_NO_ERROR))
 		while (l->sock.writable && (n = nghttp2_session_mem_send(l->session, &at)) > 0)
 			sock_write(&l->sock, at, (size_t)n);
-	shut(l);
+	upstream_h2_shut(l);
 }
 
 static bool is_wanted(const struct upstream_h2 *l)
@@ -86,7 +71,7 @@ void upstream_h2_leave_one(struct upstream_h2 *l)
 	timer_start(l->proxy->loop, &l->timer, l->origin->config->idle_ms);
 	/* Whoever waits may have it yet; in the next turn it is looked at again. */
 	if (!l->inside && !is_wanted(l) && list_empty(&l->server->waiting))
-		close_idle(l);
+		upstream_h2_close(l);
 }
 
 /* What is asked over it: each learns it once, and may ask elsewhere at once. */
@@ -115,8 +100,7 @@ static bool has_another(const struct upstream_h2 *l)
 	return false;
 }
 
-/* Who waits, where no other connection is or comes. */
-static void fail_waiting(struct proxy_server *s, enum reason reason, const char *why)
+void upstream_h2_fail_waiting(struct proxy_server *s, enum reason reason, const char *why)
 {
 	bool ours = reason != REASON_ORIGIN_REFUSED && reason != REASON_ORIGIN_SLOW && reason != REASON_ORIGIN_BROKEN;
 	struct list now;
@@ -141,12 +125,12 @@ static bool is_blamed(const struct upstream_h2 *l)
 	if (l->state != UPSTREAM_H2_READY || !l->answered)
 		return true;
 	LIST_EACH(link, &l->streams)
-		if (LIST_OF(link, struct upstream, turn)->got_any)
+		if (LIST_OF(link, struct upstream, turn)->got_any && LIST_OF(link, struct upstream, turn)->x)
 			return true;
 	return false;
 }
 
-static void fail(struct upstream_h2 *l, enum reason reason, const char *why)
+void upstream_h2_fail(struct upstream_h2 *l, enum reason reason, const char *why)
 {
 	bool ready = l->state == UPSTREAM_H2_READY, alone = !ready && !has_another(l);
 	bool ours = reason == REASON_DESCRIPTORS || reason == REASON_MEMORY_WORKER;
@@ -158,10 +142,10 @@ static void fail(struct upstream_h2 *l, enum reason reason, const char *why)
 		pick_bad(l->origin, l->server, loop_ms(l->proxy->loop));
 	if (!ready)
 		l->server->h2_again_ms = loop_ms(l->proxy->loop) + AGAIN_MS;
-	shut(l);
+	upstream_h2_shut(l);
 	fail_streams(l, reason, why);
 	if (alone)
-		fail_waiting(l->server, reason, why);
+		upstream_h2_fail_waiting(l->server, reason, why);
 	else if (ready)
 		upstream_h2_serve(l->server);
 	generation_drop(g);
@@ -182,8 +166,6 @@ static void take_in(struct upstream_h2 *l, const char *at, size_t n)
 	if (used >= 0 || l->failed)
 		return;
 	l->failed = true;
-	if (!l->why)
-		l->why = l->state == UPSTREAM_H2_SETTLING ? "the origin does not speak HTTP/2" : "the origin broke HTTP/2";
 	log_debug("HTTP/2 of an origin: %s", nghttp2_strerror((int)used));
 }
 
@@ -200,9 +182,7 @@ static bool read_more(struct upstream_h2 *l, size_t *got)
 		return false;
 	if (n < 0) {
 		l->failed = true;
-		l->why = l->state == UPSTREAM_H2_SETTLING ? "the connection ended without a word of HTTP/2" :
-			 n == SOCK_EOF			  ? "the connection was closed" :
-							    "the connection broke";
+		l->why = n == SOCK_EOF ? "the connection was closed" : "the connection broke";
 		return false;
 	}
 	*got += (size_t)n;
@@ -272,7 +252,14 @@ static bool is_over(const struct upstream_h2 *l)
 	return !buf_len(&l->out) && !nghttp2_session_want_read(l->session) && !nghttp2_session_want_write(l->session);
 }
 
-static void turn(struct upstream_h2 *l)
+static const char *why_failed(const struct upstream_h2 *l)
+{
+	if (l->state == UPSTREAM_H2_SETTLING)
+		return "the server does not speak HTTP/2";
+	return l->why ? l->why : "the origin broke HTTP/2";
+}
+
+void upstream_h2_turn(struct upstream_h2 *l)
 {
 	size_t in = 0, out = 0;
 
@@ -281,19 +268,18 @@ static void turn(struct upstream_h2 *l)
 	send_out(l, &out);
 	if (!l->failed && is_over(l)) {
 		l->failed = true;
-		l->why = l->why ? l->why : "the origin ended the connection";
 	}
 	/* Who leaves in good order, with nothing to do, is not looked after. */
 	if (l->failed && !l->streams_n && l->state == UPSTREAM_H2_READY && l->answered) {
 		struct generation *g = generation_hold(l->generation);
 
-		shut(l);
+		upstream_h2_shut(l);
 		upstream_h2_serve(l->server);
 		generation_drop(g);
 		return;
 	}
 	if (l->failed) {
-		fail(l, REASON_ORIGIN_BROKEN, l->why ? l->why : "the origin broke HTTP/2");
+		upstream_h2_fail(l, REASON_ORIGIN_BROKEN, why_failed(l));
 		return;
 	}
 	if (!buf_len(&l->out) && out < TURN_BYTES)
@@ -307,167 +293,16 @@ static void turn(struct upstream_h2 *l)
 		buf_release(&l->out);
 		h2_list_done(&l->list);
 		if (l->state == UPSTREAM_H2_READY && !is_wanted(l))
-			close_idle(l);
+			upstream_h2_close(l);
 	}
 }
 
-static void go(struct task *t)
+void upstream_h2_go(struct task *t)
 {
 	struct upstream_h2 *l = LIST_OF(t, struct upstream_h2, go);
 
 	if (l->state == UPSTREAM_H2_SETTLING || l->state == UPSTREAM_H2_READY)
-		turn(l);
-}
-
-/* ---- Its beginning ---- */
-
-static void settle(struct upstream_h2 *l)
-{
-	l->state = UPSTREAM_H2_SETTLING;
-	if (!upstream_h2_session_open(l)) {
-		fail(l, REASON_MEMORY_WORKER, "no memory for HTTP/2");
-		return;
-	}
-	turn(l);
-}
-
-/* It speaks HTTP/1.1, which is as well: those who wait ask by that, and so does everybody from now on. */
-static void fall_back(struct upstream_h2 *l)
-{
-	struct generation *g = generation_hold(l->generation);
-	struct proxy_origin *o = l->origin;
-	struct proxy_server *s = l->server;
-	struct list now;
-
-	s->plain = true;
-	shut(l);
-	list_push_first(&s->waiting, &now);
-	list_remove(&s->waiting);
-	while (!list_empty(&now)) {
-		struct upstream *u = LIST_OF(now.next, struct upstream, turn);
-		struct exchange *x = u->x;
-
-		list_remove(&u->turn);
-		upstream_shut(u);
-		x->upstream = NULL;
-		upstream_ask(x, o, s);
-	}
-	generation_drop(g);
-}
-
-static void agreed(struct upstream_h2 *l)
-{
-	if (slice_eq(tls_alpn(l->sock.tls), SLICE("h2"))) {
-		settle(l);
-	} else if (l->origin->config->http == CONFIG_HTTP_AUTO) {
-		fall_back(l);
-	} else {
-		log_error("origin %.*s: server %.*s does not agree on HTTP/2 (ALPN); `http: auto` would ask it by HTTP/1.1",
-			  SLICE_F(l->origin->config->head.key), SLICE_F(l->server->config->url));
-		fail(l, REASON_ORIGIN_REFUSED, "the server does not agree on HTTP/2 (ALPN)");
-	}
-}
-
-static void connected(struct upstream_h2 *l)
-{
-	if (!l->sock.tls) {
-		settle(l);
-		return;
-	}
-	l->state = UPSTREAM_H2_SHAKING;
-	switch (tls_handshake(l->sock.tls)) {
-	case TLS_AGAIN:
-		return;
-	case TLS_DONE:
-		agreed(l);
-		return;
-	default:
-		fail(l, REASON_ORIGIN_REFUSED, tls_why(l->sock.tls));
-	}
-}
-
-static void ready(struct watch *w, unsigned what)
-{
-	struct upstream_h2 *l = LIST_OF(w, struct upstream_h2, sock.watch);
-	const char *wrong;
-
-	sock_marks(&l->sock, what);
-	switch (l->state) {
-	case UPSTREAM_H2_DIALLING:
-		if (!(what & (LOOP_WRITE | LOOP_HANGUP)))
-			return;
-		wrong = upstream_dialled(&l->sock);
-		if (wrong)
-			fail(l, REASON_ORIGIN_REFUSED, wrong);
-		else
-			connected(l);
-		return;
-	case UPSTREAM_H2_SHAKING:
-		connected(l);
-		return;
-	case UPSTREAM_H2_SETTLING:
-	case UPSTREAM_H2_READY:
-		turn(l);
-		return;
-	case UPSTREAM_H2_SHUT:
-		return;
-	}
-}
-
-static void late(struct timer *t)
-{
-	struct upstream_h2 *l = LIST_OF(t, struct upstream_h2, timer);
-
-	if (l->state != UPSTREAM_H2_READY)
-		fail(l, REASON_ORIGIN_SLOW, "no connection in time");
-	else if (!l->streams_n)
-		close_idle(l);
-}
-
-static struct upstream_h2 *make(struct proxy_origin *o, struct proxy_server *s)
-{
-	struct proxy *p = o->generation->proxy;
-	struct upstream_h2 *l = mem_take_zeroed(&p->memory, sizeof *l);
-
-	if (!l)
-		return NULL;
-	l->proxy = p;
-	l->generation = generation_hold(o->generation);
-	l->origin = o;
-	l->server = s;
-	l->dialled_us = loop_us(p->loop);
-	list_init(&l->streams);
-	timer_init(&l->timer, late);
-	task_init(&l->go, go);
-	task_init(&l->bury, bury);
-	buf_init(&l->out, &p->memory);
-	h2_list_init(&l->list, &p->memory);
-	list_push_first(&s->h2, &l->of_server);
-	s->h2_n++;
-	return l;
-}
-
-void upstream_h2_dial(struct proxy_origin *o, struct proxy_server *s)
-{
-	struct proxy *p = o->generation->proxy;
-	struct upstream_h2 *l = make(o, s);
-	const char *detail;
-	enum reason why;
-
-	if (!l) {
-		fail_waiting(s, guard_starved(p), "no memory for a connection");
-		return;
-	}
-	timer_start(p->loop, &l->timer, o->config->connect_ms);
-	why = upstream_dial(&l->sock, p, o, s, ready, &detail);
-	if (why == REASON_DESCRIPTORS)
-		metric_count(METRIC_DESCRIPTORS);
-	if (!why && l->sock.tls && !tls_ask_h2(l->sock.tls, o->config->http == CONFIG_HTTP_2)) {
-		why = REASON_MEMORY_WORKER;
-		detail = "no memory for TLS";
-	}
-	if (why)
-		fail(l, why, detail);
+		upstream_h2_turn(l);
 }
 
 /* ---- Generations ---- */
@@ -477,8 +312,8 @@ void upstream_h2_retire(struct proxy_server *s)
 	LIST_EACH_SAFE(link, &s->h2) {
 		struct upstream_h2 *l = LIST_OF(link, struct upstream_h2, of_server);
 
-		if (l->state == UPSTREAM_H2_READY && !l->streams_n && !l->inside)
-			close_idle(l);
+		if (!l->streams_n && !l->inside && (l->state == UPSTREAM_H2_READY || list_empty(&s->waiting)))
+			upstream_h2_close(l);
 	}
 	/* Who waits may have waited for one that has been taken over. */
 	upstream_h2_serve(s);
@@ -500,4 +335,16 @@ void upstream_h2_take_over(struct proxy_origin *to, struct proxy_server *t, stru
 		l->generation = generation_hold(to->generation);
 		generation_drop(old);
 	}
+}
+
+unsigned upstream_h2_idle(const struct proxy_server *s)
+{
+	unsigned n = 0;
+
+	LIST_EACH(link, &s->h2) {
+		const struct upstream_h2 *l = LIST_OF(link, struct upstream_h2, of_server);
+
+		n += l->state == UPSTREAM_H2_READY && !l->streams_n;
+	}
+	return n;
 }

@@ -1,6 +1,6 @@
 /* upstream_h2.h -- HTTP/2 to origin servers: what its files and those of upstream.h share.
  *
- * upstream_h2.c is a connection: how it begins, its bytes, its clock, its end.  upstream_h2_session.c hears what nghttp2
+ * upstream_h2_dial.c begins a connection, upstream_h2.c is its bytes and its end.  upstream_h2_session.c hears what nghttp2
  * makes of what the server sends, upstream_h2_ask.c sends a request as a stream, upstream_h2_answer.c has what comes back.
  * A stream is a struct upstream with `h2` set; before it has a connection it waits at its server.  A server has a few
  * connections per worker, a new one where all are full.  Exchanges are called from inside nghttp2's callbacks, where
@@ -63,21 +63,30 @@ struct upstream_h2 {
 	uint64_t windows, windows_granted;
 };
 
-/* ---- upstream_h2.c ---- */
-
-/* The origin may be silent for so long, from now on; not while it is the client who does not take what is here. */
-static inline void upstream_h2_clock(struct upstream *u, int64_t ms)
-{
-	if (!buf_len(&u->in))
-		timer_start(u->proxy->loop, &u->timer, ms);
-}
+/* ---- upstream_h2_dial.c ---- */
 
 /* Is it asked by HTTP/2? */
 bool upstream_h2_speaks(const struct proxy_origin *o, const struct proxy_server *s);
 /* Begin a connection.  What waits at the server is told if that fails, possibly before this returns. */
 void upstream_h2_dial(struct proxy_origin *o, struct proxy_server *s);
+
+/* ---- upstream_h2.c ---- */
+
 /* There is something to do in this turn. */
 void upstream_h2_wake(struct upstream_h2 *l);
+/* Do it: bytes in and out, and whoever waits.  Not from inside nghttp2; nor the four that follow. */
+void upstream_h2_turn(struct upstream_h2 *l);
+/* It ends, and with it all that is asked over it; `l` is gone at the end of the loop's turn. */
+void upstream_h2_fail(struct upstream_h2 *l, enum reason reason, const char *why);
+/* Who waits, where no other connection is or comes. */
+void upstream_h2_fail_waiting(struct proxy_server *s, enum reason reason, const char *why);
+/* In good order: nobody is asked over it. */
+void upstream_h2_close(struct upstream_h2 *l);
+/* The same, without a word. */
+void upstream_h2_shut(struct upstream_h2 *l);
+/* Its tasks. */
+void upstream_h2_go(struct task *t);
+void upstream_h2_bury(struct task *t);
 /* One stream less; the last of a connection that is not wanted any more closes it. */
 void upstream_h2_leave_one(struct upstream_h2 *l);
 /* No request will begin with its generation any more: what is idle closes now, the others with their last stream. */
@@ -112,6 +121,13 @@ ssize_t upstream_h2_read(nghttp2_session *session, int32_t id, uint8_t *at, size
 void upstream_h2_noticed(struct upstream_h2 *l);
 
 /* ---- upstream_h2_answer.c ---- */
+
+/* The origin may be silent for so long, from now on; not while it is the client who does not take what is here. */
+static inline void upstream_h2_clock(struct upstream *u, int64_t ms)
+{
+	if (!buf_len(&u->in))
+		timer_start(u->proxy->loop, &u->timer, ms);
+}
 
 /* A header list is whole: a head or trailers.  `ended`: END_STREAM. */
 void upstream_h2_heard(struct upstream *u, bool ended);

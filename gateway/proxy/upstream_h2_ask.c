@@ -289,12 +289,12 @@ void upstream_h2_noticed(struct upstream_h2 *l)
 	upstream_h2_wake(l);
 }
 
-/* Nothing at all has come since it was asked: the connection may be dead.  Where all of them are full, the server is
- * at work, and not to blame. */
+/* Nothing at all has come since it was asked: the connection may be dead.  Whoever waits blames nobody: where all are
+ * full the server is at work, and a connection that does not come is blamed once, by itself. */
 void upstream_h2_doubt(struct upstream *u)
 {
 	if (u->state == CONNECTING)
-		u->blamed = !is_one_coming(u->server);
+		u->blamed = true;
 	else if (u->over && u->x && u->over->heard_us < u->x->asked_us)
 		u->over->retiring = true;
 }

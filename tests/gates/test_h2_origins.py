@@ -13,6 +13,7 @@ from rig_h2_origin import Origin2, echo, plain
 from rig_origin import page
 from test_origins import pool
 from test_reload import reload
+from test_responses import LEAK, filler, make, responses
 
 BIG = bytes(i * 7 % 251 for i in range(3 << 20))
 
@@ -245,27 +246,31 @@ def test_a_client_that_leaves_is_told_to_the_origin(rig):
     assert got.wait_reset() == CANCEL
 
 
+def ask_and_leave(h, o):
+    """A request that the origin has, or that is refused, and is left then.  True: refused."""
+    before, stream = len(o.requests), h.headers(fields_of("/hang"))
+    end = time.monotonic() + 10
+    while len(o.requests) == before and time.monotonic() < end and not h.until(lambda: h.answer(stream).reset is not None, 0.05):
+        pass
+    h.send(rst(stream))
+    return h.answer(stream).reset == REFUSED_STREAM
+
+
 def test_what_clients_left_is_work_until_the_origin_has_noticed(gateway, origin2):
     o = origin2()
     o.pongs = False
     o.answers["/hang"] = lambda r: r.wait_reset(30)
     g = gateway("client: {streams: 5}\n" + two(o), origin=o)
     with H2(g.https) as h:
-        refused = 0
-        for i in range(12):
-            stream = h.headers(fields_of("/hang"))
-            h.until(lambda: h.answer(stream).reset is not None, 0.15)
-            refused += h.answer(stream).reset == REFUSED_STREAM
-            h.send(rst(stream))
-        assert len(o.requests) == 5 and refused == 7
+        assert [ask_and_leave(h, o) for _ in range(12)] == [False] * 5 + [True] * 7
     o = origin2()
     o.answers["/hang"] = lambda r: r.wait_reset(30)
     g = gateway("client: {streams: 5}\n" + two(o), origin=o)
     with H2(g.https) as h:
-        for i in range(12):
-            stream = h.headers(fields_of("/hang"))
-            assert not h.until(lambda: h.answer(stream).reset is not None, 0.1)
-            h.send(rst(stream))
+        for _ in range(12):
+            assert not ask_and_leave(h, o)
+            assert o.requests[-1].wait_reset() == CANCEL
+            time.sleep(0.1)
 
 
 # ---- Trust, agreement, health ----
@@ -313,7 +318,8 @@ def test_auto_takes_http2_where_it_is_offered(gateway, origin2, origin_maker, pa
     assert g.get("/").text == "origin got /"
 
 
-@pytest.mark.parametrize("says", [page(b"not here", "400 Bad Request"), b"", b"\x15\x03\x01\x00\x02\x02\x0a", bytes(100)])
+@pytest.mark.parametrize("says", [page(b"not here", "400 Bad Request"), b"", b"\x15\x03\x01\x00\x02\x02\x0a", bytes(100)],
+                         ids=["HTTP/1.1", "nothing", "TLS", "zeros"])
 def test_prior_knowledge_that_is_wrong(gateway, says):
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -379,3 +385,43 @@ def test_a_slow_answer_and_a_silent_server(gateway, origin2):
         answer = c.get("/stops")
         assert answer.status == 200 and not answer.complete
     assert g.get("/fine").status == 200
+
+
+# ---- Under inspection ----
+
+@pytest.fixture(scope="module")
+def judged(shared_gateway):
+    o = Origin2()
+    html = ("content-type", "text/html; charset=utf-8")
+    o.answers.update({"/echo": echo, "/clean": lambda r: r.page(filler(300000), html), "/leak": lambda r: r.page(filler(100000) + LEAK, html),
+                      "/stream-leak": lambda r: (r.head(html), r.data(filler(90000)), r.data(LEAK), r.data(b"", end=True)),
+                      "/trailed": lambda r: (r.head(html), r.data(b"<p>fine</p>"), r.trail(("x-sum", "abc")))})
+    g = make(shared_gateway, o, config=two(o).replace("origin: pool", "origin: pool, policy: shop"), policies=responses())
+    yield g
+    o.stop()
+    assert not o.faults, o.faults
+
+
+@pytest.mark.parametrize("path, status", [("/clean", 200), ("/leak", 403), ("/stream-leak", 403), ("/trailed", 200)])
+def test_answers_are_held_and_judged(judged, path, status):
+    one = judged.get(path)
+    with H2(judged.https) as h:
+        two_ = h.get(path)
+        assert h.alive()
+    for answer in (one, two_):
+        assert answer.status == status and b"SQL" not in answer.body
+    assert two_.trailers == [] and (path != "/clean" or (one.body == two_.body == filler(300000)))
+
+
+@pytest.mark.parametrize("n", [10, 60000, 400000])
+def test_content_is_held_and_judged(judged, n):
+    kind = "Content-Type: application/x-www-form-urlencoded"
+    clean = b"text=" + b"a+clean+word+" * (n // 13)
+    assert judged.ask(request("/echo", "shop.example.com", kind, method="POST", body=clean)).body == clean
+    assert judged.origin.of("/echo")[-1].get("content-length") == str(len(clean))
+    chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(clean), clean)
+    assert judged.ask(request("/echo", "shop.example.com", kind, "Transfer-Encoding: chunked", method="POST", body=chunks)).body == clean
+    before = len(judged.origin.requests)
+    bad = clean + b"&id=1+union+select+password+from+users--+-"
+    assert judged.ask(request("/echo", "shop.example.com", kind, method="POST", body=bad)).status == 403
+    assert len(judged.origin.requests) == before

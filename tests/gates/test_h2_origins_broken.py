@@ -1,11 +1,12 @@
 """Origins of HTTP/2 that break the protocol: one clean answer or 502, nothing leaks into another's, and floods end (THREATS A25)."""
-import socket
+import random
 import struct
+import threading
 import time
 
 import pytest
 
-from rig_client import Closed
+from rig_client import Closed, request
 from rig_h2 import (CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, H2, HEADERS, PING, PRIORITY, PROTOCOL_ERROR, PUSH_PROMISE,
                     RST_STREAM, SETTINGS, fields_of, frame, literal, ping, priority, rst, settings, window)
 from rig_h2_origin import Origin2
@@ -206,3 +207,61 @@ def test_each_gets_his_own_answer_however_they_come(gateway):
         for i, answer in enumerate(h.wait(*streams)):
             assert answer.text == "".join("/mine?%d %d;" % (i, p) for p in range(5))
     o.stop()
+
+
+def any_deed(dice):
+    def do(r):
+        deed, size = dice.randrange(10), dice.randrange(200000)
+        if deed == 0:
+            r.send(rst(r.stream, dice.choice([0, 2, 7, 8])))
+        elif deed == 1:
+            r.head(), r.data(b"x" * size), r.send(rst(r.stream, dice.choice([0, 2, 7, 8])))
+        elif deed == 2:
+            r.send(frame(GOAWAY, payload=max(0, r.stream - 2 * dice.randrange(3)).to_bytes(4, "big") + bytes(4))), r.page(b"x" * size)
+        elif deed == 3:
+            r.wait_reset(0.3)
+        elif deed == 4:
+            r.raw(literal(b"X", b"y"), end=True)
+        elif deed == 5 and size < 40000:
+            r.connection.socket.shutdown(2)
+        elif deed == 6:
+            r.head(), r.data(b"x" * size), r.trail(("x", "y"))
+        else:
+            r.page(b"x" * size)
+    return do
+
+
+def any_client(g, dice, until):
+    while time.monotonic() < until:
+        try:
+            if dice.random() < 0.3:
+                with g.client(timeout=2) as c:
+                    c.send(request("/dice", method="POST", body=b"q" * dice.randrange(60000)))
+                    c.reset() if dice.random() < 0.4 else c.read()
+                continue
+            with H2(g.https, timeout=1, reads=dice.random() < 0.8, first=[(4, dice.choice([0, 100, 65535]))]) as h:
+                streams = [h.headers(fields_of("/dice", "POST"), end=dice.random() < 0.6) for _ in range(dice.randrange(1, 25))]
+                for stream in dice.sample(streams, len(streams) // 3):
+                    h.send(rst(stream))
+                h.until(lambda: all(h.answer(s).over for s in streams), dice.random())
+        except (OSError, Closed, AssertionError):
+            pass
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_both_sides_at_random_leave_nothing_behind(gateway, seed):
+    dice = random.Random(seed)
+    o = Origin2(settings=[(3, dice.choice([1, 5, 100]))])
+    o.answers["/dice"] = any_deed(dice)
+    g = gateway(two(o, first_byte="700ms", between="700ms", connect="500ms", idle="300ms", eject_failures=1000), origin=o)
+    workers, until = g.role("worker"), time.monotonic() + 4
+    clients = [threading.Thread(target=any_client, args=(g, random.Random(seed * 100 + i), until)) for i in range(5)]
+    for c in clients:
+        c.start()
+    for c in clients:
+        c.join()
+    time.sleep(1.5)
+    assert len(o.requests) > 50 and all(c.ended for c in o.connections), "a connection stays"
+    assert g.get("/fine").text == "origin got /fine" and g.role("worker") == workers
+    o.stop()
+    assert not o.faults
