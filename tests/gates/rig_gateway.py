@@ -186,11 +186,27 @@ class Gateway:
                         pass
                 raise AssertionError("did not stop within %d s of SIGTERM:\n%s" % (within, self.stderr()))
             assert code == 0, "ended with %d:\n%s" % (code, self.stderr())
-            left = [pid for pid in children if os.path.exists("/proc/%d" % pid) and status_of(pid, "State")[0] != "Z"]
-            assert not left, "left behind: %s" % [children[pid] for pid in left]
+            left = self.left_behind(children)
+            assert not left, "left behind: %s" % left
             self.process = None
         report = REPORTS.search(self.stderr())
         assert not report, self.stderr()
+
+    @staticmethod
+    def left_behind(children, within=2):
+        """Command lines of what does not end with its parent, or soon after: the kernel tells it so, and it has to be run
+        for that."""
+        end = time.monotonic() + within
+        while True:
+            left = []
+            for pid, line in children.items():
+                try:
+                    left += [line] if status_of(pid, "State")[0] != "Z" else []
+                except (OSError, KeyError):
+                    continue
+            if not left or time.monotonic() > end:
+                return left
+            time.sleep(0.02)
 
     def remove(self):
         shutil.rmtree(self.folder, ignore_errors=True)
