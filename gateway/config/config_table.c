@@ -244,7 +244,7 @@ static const struct setting processes_table[] = {
 	{SIZE("worker_memory", config_processes, worker_memory, "1GiB", 16 * MIB, 1024 * GIB,
 	      "Memory of one worker for clients and origins; new clients are refused at nine tenths of it, 503 at the end.")},
 	{TIME("lag", config_processes, lag_ms, "100ms", 0, MINUTE,
-	      "How late a worker may be. Where it is later for five times as long on end, it refuses some new clients, and from "
+	      "How late a worker may be. Where it is later for twenty times as long on end, it refuses some new clients, and from "
 	      "twice that some requests, 503; `0s` for any.")},
 	{SIZE("spool", config_processes, spool, "256MiB", MIB, 1024 * GIB,
 	      "Held bodies of one worker that do not fit its memory; 503 beyond, and 429 where one client has an eighth of it.")},

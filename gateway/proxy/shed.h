@@ -1,7 +1,7 @@
 /* shed.h -- new work that is refused because the worker is late.
  *
  * A worker that has more to do than it can does everything too late, also what it has begun; who asked has
- * gone by then.  So when its loop has been late for a while on end (five times what is allowed), and until it
+ * gone by then.  So when its loop has been late for a while on end (twenty times what is allowed), and until it
  * has been in time for as long, it refuses some of what is new: from `processes.lag` on new connections, all of
  * them at twice that; from there on requests of connections that stand, all of them at four times that.  What has
  * begun goes on.

@@ -37,13 +37,13 @@ static void only_who_is_late_for_a_while_refuses(void **state)
 	} rows[] = {
 		{SHED_CONNECTION, 0, 10000000, 0, 0, "in time"},
 		{SHED_CONNECTION, MOST_US, 10000000, 0, 0, "just in time"},
-		{SHED_CONNECTION, 10 * MOST_US, 400000, 0, 0, "late, but not for long"},
-		{SHED_CONNECTION, MOST_US * 3 / 2, 600000, 499, 501, "half of them"},
-		{SHED_CONNECTION, MOST_US * 2, 600000, 1000, 1000, "all of them"},
-		{SHED_CONNECTION, MOST_US * 50, 600000, 1000, 1000, "all of them, and no more than that"},
-		{SHED_REQUEST, MOST_US * 2, 600000, 0, 0, "those that are there go first"},
-		{SHED_REQUEST, MOST_US * 3, 600000, 499, 501, "half of them"},
-		{SHED_REQUEST, MOST_US * 4, 600000, 1000, 1000, "all of them"},
+		{SHED_CONNECTION, 10 * MOST_US, 1900000, 0, 0, "late, but not for long"},
+		{SHED_CONNECTION, MOST_US * 3 / 2, 2100000, 499, 501, "half of them"},
+		{SHED_CONNECTION, MOST_US * 2, 2100000, 1000, 1000, "all of them"},
+		{SHED_CONNECTION, MOST_US * 50, 2100000, 1000, 1000, "all of them, and no more than that"},
+		{SHED_REQUEST, MOST_US * 2, 2100000, 0, 0, "those that are there go first"},
+		{SHED_REQUEST, MOST_US * 3, 2100000, 499, 501, "half of them"},
+		{SHED_REQUEST, MOST_US * 4, 2100000, 1000, 1000, "all of them"},
 	};
 
 	(void)state;
@@ -69,8 +69,8 @@ static void one_moment_in_time_begins_anew(void **state)
 
 	(void)state;
 	s = (struct shed){0};
-	for (unsigned i = 0; i < 100; i++, now += 10 * MS)
-		assert_false(shed_refuses(&s, SHED_CONNECTION, i % 40 ? 4 * MOST_US : 0, 0, MOST_US, now));
+	for (unsigned i = 0; i < 400; i++, now += 10 * MS)
+		assert_false(shed_refuses(&s, SHED_CONNECTION, i % 160 ? 4 * MOST_US : 0, 0, MOST_US, now));
 }
 
 static void one_long_pause_is_not_late(void **state)
@@ -116,25 +116,25 @@ static void handshakes_that_have_waited_refuse_others(void **state)
 	(void)state;
 	s = (struct shed){0};
 	for (unsigned i = 0; i < 100; i++)
-		assert_false(shed_refuses(&s, SHED_CONNECTION, 0, i * 5000, MOST_US, 10000000));
-	assert_true(shed_refuses(&s, SHED_CONNECTION, 0, 101 * 5000, MOST_US, 10000000));
+		assert_false(shed_refuses(&s, SHED_CONNECTION, 0, i * 20000, MOST_US, 10000000));
+	assert_true(shed_refuses(&s, SHED_CONNECTION, 0, 101 * 20000, MOST_US, 10000000));
 	/* Once it is late, sooner. */
 	shed_refuses(&s, SHED_CONNECTION, 4 * MOST_US, 0, MOST_US, 11000000);
-	shed_refuses(&s, SHED_CONNECTION, 4 * MOST_US, 0, MOST_US, 12000000);
+	shed_refuses(&s, SHED_CONNECTION, 4 * MOST_US, 0, MOST_US, 13000000);
 	assert_true(s.late);
-	assert_false(shed_refuses(&s, SHED_CONNECTION, 0, MOST_US, MOST_US, 12000000));
-	assert_true(shed_refuses(&s, SHED_CONNECTION, 0, 2 * MOST_US, MOST_US, 12000000));
+	assert_false(shed_refuses(&s, SHED_CONNECTION, 0, MOST_US, MOST_US, 13000000));
+	assert_true(shed_refuses(&s, SHED_CONNECTION, 0, 2 * MOST_US, MOST_US, 13000000));
 }
 
 static void it_is_over_when_it_has_been_in_time_for_as_long(void **state)
 {
 	(void)state;
-	of_a_thousand(SHED_CONNECTION, 4 * MOST_US, 1000000);
+	of_a_thousand(SHED_CONNECTION, 4 * MOST_US, 2500000);
 	assert_false(shed_refuses(&s, SHED_CONNECTION, 0, 0, MOST_US, 20000000));
-	assert_true(shed_refuses(&s, SHED_CONNECTION, 2 * MOST_US, 0, MOST_US, 20400000));
-	assert_false(shed_refuses(&s, SHED_CONNECTION, 0, 0, MOST_US, 20500000));
-	assert_false(shed_refuses(&s, SHED_CONNECTION, 0, 0, MOST_US, 21000000));
-	assert_false(shed_refuses(&s, SHED_CONNECTION, 2 * MOST_US, 0, MOST_US, 21100000));
+	assert_true(shed_refuses(&s, SHED_CONNECTION, 2 * MOST_US, 0, MOST_US, 21900000));
+	assert_false(shed_refuses(&s, SHED_CONNECTION, 0, 0, MOST_US, 22000000));
+	assert_false(shed_refuses(&s, SHED_CONNECTION, 0, 0, MOST_US, 24000000));
+	assert_false(shed_refuses(&s, SHED_CONNECTION, 2 * MOST_US, 0, MOST_US, 24100000));
 }
 
 int main(void)
