@@ -54,6 +54,7 @@ struct upstream_h2 {
 	const char *why;         /* ... this is why; constant */
 	int64_t dialled_us, heard_us;
 	uint64_t pings, pongs;   /* behind the ends of streams that clients have left */
+	uint64_t pongs_counted;  /* as they came, before nghttp2 had them */
 	/* Where in the bytes that come we are, and what has come */
 	uint32_t skip;           /* of a frame's payload */
 	uint8_t head_n;

@@ -1,0 +1,52 @@
+"""What one client does to a connection to an origin that others share: nothing (THREATS A25)."""
+import time
+
+from rig_h2 import H2, fields_of, rst, window
+from test_h2_origins import origin2, two  # noqa: F401
+
+
+def soon(condition, within=5.0):
+    end = time.monotonic() + within
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.005)
+    return condition()
+
+
+def leave_many(g, o, clients, each, path="/left", pause=0.0):
+    """Clients that ask and leave, one request at a time, as often as a client may."""
+    for _ in range(clients):
+        with H2(g.https) as h:
+            for _ in range(each):
+                before = len(o.requests)
+                stream = h.headers(fields_of(path))
+                assert soon(lambda: len(o.requests) > before), "not asked"
+                h.send(rst(stream))
+                time.sleep(pause)
+
+
+def test_those_who_leave_do_not_end_it_for_others(gateway, origin2):
+    o = origin2()
+    o.answers["/left"] = lambda r: r.wait_reset(60)
+    o.answers["/stays"] = lambda r: (r.head(), r.data(b"begun"), r.wait_reset(120))
+    g = gateway("client: {per_address: 1000}\n" + two(o, eject_failures=1), origin=o)
+    with H2(g.https) as other:
+        stays = other.headers(fields_of("/stays"))
+        assert other.until(lambda: other.answer(stays).body)
+        # Each is followed by a ping of the gateway's, whose answer is no fault of the origin's.
+        leave_many(g, o, 14, 95, pause=0.004)
+        assert not other.until(lambda: other.answer(stays).over, 0.5), other.answer(stays)
+    assert "more frames than" not in g.stderr() and "left out" not in g.stderr()
+
+
+def test_a_window_for_each_request_is_no_flood(gateway, origin2):
+    o = origin2()
+
+    def wide(r):
+        r.send(window(r.stream, 1000))
+        r.page(b"fine")
+    o.answers["/wide"] = wide
+    g = gateway("client: {requests: 100000}\n" + two(o, retries=0), origin=o)
+    with g.client() as c:
+        for i in range(1100):
+            assert c.get("/wide").status == 200, i
+    assert len(o.connections) == 1
