@@ -127,10 +127,21 @@ static bool is_one_coming(const struct proxy_server *s)
 	return false;
 }
 
+/* Who takes no more requests is kept by those that it has, each of which may last as long as its client likes: were it
+ * counted, a few of them would keep everybody else out. */
+static unsigned in_use(const struct proxy_server *s)
+{
+	unsigned n = 0;
+
+	LIST_EACH(link, &s->h2)
+		n += !LIST_OF(link, struct upstream_h2, of_server)->retiring;
+	return n;
+}
+
 /* One at a time: when it is ready it is seen whether that is enough. */
 static bool may_dial(const struct proxy_server *s, int64_t now_ms)
 {
-	return !is_one_coming(s) && s->h2_n < UPSTREAM_H2_CONNECTIONS && (!s->h2_n || now_ms >= s->h2_again_ms);
+	return !is_one_coming(s) && in_use(s) < UPSTREAM_H2_CONNECTIONS && (!s->h2_n || now_ms >= s->h2_again_ms);
 }
 
 void upstream_h2_serve(struct proxy_server *s)

@@ -1,7 +1,7 @@
 """What one client does to a connection to an origin that others share: nothing (THREATS A25)."""
 import time
 
-from rig_h2 import H2, fields_of, rst, window
+from rig_h2 import GOAWAY, H2, fields_of, frame, rst, window
 from test_h2_origins import origin2, two  # noqa: F401
 
 
@@ -36,6 +36,24 @@ def test_those_who_leave_do_not_end_it_for_others(gateway, origin2):
         leave_many(g, o, 14, 95, pause=0.004)
         assert not other.until(lambda: other.answer(stays).over, 0.5), other.answer(stays)
     assert "more frames than" not in g.stderr() and "left out" not in g.stderr()
+
+
+def test_connections_that_are_left_do_not_keep_others_from_coming(gateway, origin2):
+    o = origin2()
+
+    def stay(r):
+        r.head()
+        r.data(b"begun")
+        r.send(frame(GOAWAY, payload=r.stream.to_bytes(4, "big") + bytes(4)))
+        r.wait_reset(60)
+    o.answers["/stays"] = stay
+    g = gateway("client: {streams: 100}\n" + two(o, connect="1s", retries=0), origin=o)
+    with H2(g.https) as h:
+        for i in range(20):
+            s = h.headers(fields_of("/stays"))
+            assert h.until(lambda: h.answer(s).status) and h.answer(s).status == 200, (i, h.answer(s))
+            time.sleep(0.05)
+        assert g.get("/other").status == 200
 
 
 def test_a_window_for_each_request_is_no_flood(gateway, origin2):
