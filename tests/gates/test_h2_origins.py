@@ -140,6 +140,13 @@ def test_a_slow_client_is_felt_by_the_origin(rig):
         assert 0 < sum(sent) <= 3 * 65536
 
 
+def test_events_may_pause(gateway, origin2):
+    o = origin2()
+    o.answers["/events"] = lambda r: (r.head(("content-type", "text/event-stream")), r.data(b"data: 1\n\n"), time.sleep(1.2), r.data(b"data: 2\n\n", end=True))
+    g = gateway(two(o, between="300ms", events="5s"), origin=o)
+    assert g.get("/events").body == b"data: 1\n\ndata: 2\n\n"
+
+
 # ---- Where there is no room ----
 
 def test_a_server_that_takes_few_at_a_time_gets_more_connections(gateway, origin2):
