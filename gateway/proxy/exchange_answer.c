@@ -268,6 +268,10 @@ bool exchange_response(struct exchange *x)
 		exchange_refuse(x, REASON_ORIGIN_BROKEN, 0, "the origin sent two grpc-status, or none");
 		return false;
 	}
+	if (tunnel_is_feigned(x)) {
+		exchange_refuse(x, REASON_ORIGIN_BROKEN, 0, "the origin answered a handshake as if it were none");
+		return false;
+	}
 	x->failed = REASON_NONE;
 	x->why = NULL;
 	x->head_us = loop_us(x->proxy->loop);
