@@ -5,7 +5,11 @@
 #include "gateway/proxy/identity.h"
 #include "gateway/proxy/upstream_h2.h"
 
-enum { WRITE_MOST = 16384 };
+enum {
+	WRITE_MOST = 16384,
+	MINUTE_MS = 60000,
+	RESETS_MOST = 80, /* a minute; as many again may be on their way then */
+};
 
 /* ---- The head ---- */
 
@@ -245,10 +249,24 @@ ssize_t upstream_h2_read(nghttp2_session *session, int32_t id, uint8_t *at, size
 
 /* ---- Leaving ---- */
 
+/* Many an origin ends a connection on which too much is reset (CVE-2023-44487), with all that is on it.  Those who leave
+ * shall not do that to others: before it comes to that, what is new goes over another. */
+static void count_reset(struct upstream_h2 *l, int64_t now_ms)
+{
+	struct h2_meter *m = &l->resets;
+
+	if (!m->n || now_ms - m->since_ms >= MINUTE_MS)
+		*m = (struct h2_meter){.since_ms = now_ms};
+	if (++m->n >= RESETS_MOST)
+		l->retiring = true;
+}
+
 static void reset(struct upstream *u, uint32_t error)
 {
 	struct upstream_h2 *l = u->over;
 
+	if (!u->end_seen)
+		count_reset(l, loop_ms(u->proxy->loop));
 	nghttp2_session_set_stream_user_data(l->session, u->stream, NULL);
 	if (!(u->end_sent && u->end_seen) && nghttp2_submit_rst_stream(l->session, NGHTTP2_FLAG_NONE, u->stream, error))
 		l->failed = true;

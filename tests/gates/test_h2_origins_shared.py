@@ -56,6 +56,25 @@ def test_connections_that_are_left_do_not_keep_others_from_coming(gateway, origi
         assert g.get("/other").status == 200
 
 
+def test_an_origin_that_counts_resets_is_not_made_to_end_what_others_have(gateway, origin2):
+    o = origin2()
+
+    def count(r):
+        if r.wait_reset(60) is not None and sum(s.reset is not None for s in r.connection.streams.values()) >= 200:
+            r.send(frame(GOAWAY, payload=bytes(7) + b"\x0b"))
+            r.connection.socket.shutdown(2)
+    o.answers["/left"] = count
+    o.answers["/stays"] = lambda r: (r.head(), r.data(b"begun"), r.wait_reset(60))
+    g = gateway(two(o), origin=o)
+    with H2(g.https) as other:
+        stays = other.headers(fields_of("/stays"))
+        assert other.until(lambda: other.answer(stays).body)
+        leave_many(g, o, 4, 95)
+        assert not other.until(lambda: other.answer(stays).over, 0.5), other.answer(stays)
+        assert g.get("/other").status == 200
+    assert len(o.connections) > 1
+
+
 def test_a_window_for_each_request_is_no_flood(gateway, origin2):
     o = origin2()
 
