@@ -326,4 +326,7 @@ void upstream_h2_doubt(struct upstream *u)
 		u->blamed = !is_one_coming(u->server);
 	else if (u->over && u->x && u->over->heard_us < u->x->asked_us)
 		u->over->retiring = true;
+	/* Who has the word is the client. */
+	if (u->over && u->x && !u->req_over && !buf_len(&u->out))
+		u->blamed = true;
 }

@@ -245,6 +245,18 @@ def test_an_answer_that_is_no_message_is_inspected(gateway):
     o.stop()
 
 
+def test_a_client_that_says_nothing_is_not_held_against_the_server(gateway):
+    o = Origin2()
+    o.answers["/gates.Calls/Chat"] = lambda r: (r.head(HEAD), r.data(MESSAGE), r.wait_reset(30))
+    g = gateway(site(", between: 300ms, events: 600ms, eject_failures: 2, retries: 0"), origin=o)
+    with H2(g.https) as h:
+        calls = [asked(h, "/gates.Calls/Chat", MESSAGE, end=False) for _ in range(8)]
+        for answer in h.wait(*calls):
+            assert answer.status == 200
+    assert "left out" not in g.stderr()
+    o.stop()
+
+
 # ---- Origins ----
 
 def test_no_origin_is_unavailable(gateway):
