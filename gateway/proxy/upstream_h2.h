@@ -62,7 +62,7 @@ struct upstream_h2 {
 	uint32_t continuations;
 	struct h2_meter control; /* frames that carry nothing of an answer */
 	uint64_t windows, windows_granted;
-	struct h2_meter resets;  /* by us, of what was not over */
+	struct h2_meter resets;  /* by us, of what was not over on both sides */
 };
 
 /* ---- upstream_h2.c ---- */

@@ -265,12 +265,13 @@ static void reset(struct upstream *u, uint32_t error)
 {
 	struct upstream_h2 *l = u->over;
 
-	if (!u->end_seen)
-		count_reset(l, loop_ms(u->proxy->loop));
 	nghttp2_session_set_stream_user_data(l->session, u->stream, NULL);
-	if (!(u->end_sent && u->end_seen) && nghttp2_submit_rst_stream(l->session, NGHTTP2_FLAG_NONE, u->stream, error))
-		l->failed = true;
 	upstream_h2_wake(l);
+	if (u->end_sent && u->end_seen)
+		return;
+	count_reset(l, loop_ms(u->proxy->loop));
+	if (nghttp2_submit_rst_stream(l->session, NGHTTP2_FLAG_NONE, u->stream, error))
+		l->failed = true;
 }
 
 void upstream_h2_part(struct upstream *u)
