@@ -99,6 +99,8 @@ bool upstream_h2_count(struct upstream_h2 *l, struct slice in);
 void upstream_h2_ask(struct exchange *x, struct proxy_origin *o, struct proxy_server *s);
 /* Those who wait at a server: over connections with room; where there is none, another is begun. */
 void upstream_h2_serve(struct proxy_server *s);
+/* Where the server takes no content any more over `l`, nor over any other: begin one for those who come. */
+void upstream_h2_spare(struct upstream_h2 *l);
 /* upstream.h's, for a stream */
 size_t upstream_h2_body(struct upstream *u, struct slice bytes);
 void upstream_h2_body_end(struct upstream *u);

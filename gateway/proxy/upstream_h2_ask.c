@@ -80,17 +80,32 @@ static unsigned room(const struct upstream_h2 *l)
 	return l->streams_n < most && nghttp2_session_check_request_allowed(l->session) ? most - l->streams_n : 0;
 }
 
+/* The server takes no more content over it, whosever: what one client has sent may be all that it holds. */
+static bool is_shut(const struct upstream_h2 *l)
+{
+	return nghttp2_session_get_remote_window_size(l->session) <= 0;
+}
+
+static bool is_usable(const struct upstream_h2 *l)
+{
+	return l->state == UPSTREAM_H2_READY && !l->retiring && !l->failed;
+}
+
 /* A second try never trusts a connection that was there before the first. */
 static struct upstream_h2 *find(const struct proxy_server *s, const struct exchange *x)
 {
+	struct upstream_h2 *found = NULL;
+
 	LIST_EACH(link, &s->h2) {
 		struct upstream_h2 *l = LIST_OF(link, struct upstream_h2, of_server);
 
-		if (l->state == UPSTREAM_H2_READY && !l->retiring && !l->failed &&
-		    (x->tries == 1 || l->dialled_us >= x->asked_us) && room(l))
+		if (!is_usable(l) || (x->tries > 1 && l->dialled_us < x->asked_us) || !room(l))
+			continue;
+		if (!is_shut(l))
 			return l;
+		found = l;
 	}
-	return NULL;
+	return found;
 }
 
 static void begin(struct upstream_h2 *l, struct upstream *u)
@@ -131,14 +146,17 @@ static bool is_one_coming(const struct proxy_server *s)
 	return false;
 }
 
-/* Who takes no more requests is kept by those that it has, each of which may last as long as its client likes: were it
- * counted, a few of them would keep everybody else out. */
+/* Who takes no more requests, or no more content, is kept by those that it has, each of which may last as long as its
+ * client likes: were it counted, a few of them would keep everybody else out. */
 static unsigned in_use(const struct proxy_server *s)
 {
 	unsigned n = 0;
 
-	LIST_EACH(link, &s->h2)
-		n += !LIST_OF(link, struct upstream_h2, of_server)->retiring;
+	LIST_EACH(link, &s->h2) {
+		const struct upstream_h2 *l = LIST_OF(link, struct upstream_h2, of_server);
+
+		n += !l->retiring && !(l->state == UPSTREAM_H2_READY && is_shut(l));
+	}
 	return n;
 }
 
@@ -146,6 +164,20 @@ static unsigned in_use(const struct proxy_server *s)
 static bool may_dial(const struct proxy_server *s, int64_t now_ms)
 {
 	return !is_one_coming(s) && in_use(s) < UPSTREAM_H2_CONNECTIONS && (!s->h2_n || now_ms >= s->h2_again_ms);
+}
+
+void upstream_h2_spare(struct upstream_h2 *l)
+{
+	if (!is_usable(l) || !is_shut(l))
+		return;
+	LIST_EACH(link, &l->server->h2) {
+		const struct upstream_h2 *other = LIST_OF(link, struct upstream_h2, of_server);
+
+		if (is_usable(other) && !is_shut(other))
+			return;
+	}
+	if (may_dial(l->server, loop_ms(l->proxy->loop)))
+		upstream_h2_dial(l->origin, l->server);
 }
 
 void upstream_h2_serve(struct proxy_server *s)

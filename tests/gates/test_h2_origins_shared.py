@@ -2,6 +2,7 @@
 import time
 
 from rig_h2 import GOAWAY, H2, fields_of, frame, rst, window
+from rig_h2_origin import echo
 from test_h2_origins import origin2, two  # noqa: F401
 
 
@@ -73,6 +74,33 @@ def test_an_origin_that_counts_resets_is_not_made_to_end_what_others_have(gatewa
         assert not other.until(lambda: other.answer(stays).over, 0.5), other.answer(stays)
         assert g.get("/other").status == 200
     assert len(o.connections) > 1
+
+
+def test_content_that_is_not_read_does_not_stop_that_of_others(gateway, origin2):
+    o = origin2()
+    o.reads = False
+    o.answers["/stuck"] = lambda r: r.wait_reset(30)
+    o.answers["/echo"] = echo
+    g = gateway("client: {body: 8MiB}\n" + two(o, between="3s", retries=0), origin=o)
+    with H2(g.https) as h:
+        stuck = h.headers(fields_of("/stuck", "POST"), end=False)
+        for n in (16384, 16384, 16384, 16383):
+            h.data(stuck, b"x" * n)
+        # All that the server takes over one connection is full now.
+        assert soon(lambda: o.of("/stuck") and len(o.of("/stuck")[0].body) == 65535)
+        assert soon(lambda: len(o.connections) == 2 and o.connections[1].settled)
+        time.sleep(0.1)
+        for _ in range(5):
+            assert h.post("/echo", b"hello").text == "hello"
+        assert not h.answer(stuck).over and len(o.connections) == 2
+        # However many there are.
+        for n in range(2, 20):
+            more = h.headers(fields_of("/stuck", "POST"), end=False)
+            h.data(more, b"x" * 16000)
+            h.until(lambda: False, 0.02)
+            for size in (16000, 16000, 16000, 1535):
+                h.data(more, b"x" * size)
+            assert soon(lambda: len(o.connections) > n), n
 
 
 def test_a_window_for_each_request_is_no_flood(gateway, origin2):
