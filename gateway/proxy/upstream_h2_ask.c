@@ -281,8 +281,8 @@ ssize_t upstream_h2_read(nghttp2_session *session, int32_t id, uint8_t *at, size
 
 /* ---- Leaving ---- */
 
-/* Many an origin ends a connection on which too much is reset (CVE-2023-44487), with all that is on it.  Those who leave
- * shall not do that to others: before it comes to that, what is new goes over another. */
+/* Many an origin ends a connection on which too much is reset (CVE-2023-44487), with all that is on it.  Those who
+ * leave shall not do that to others: before it comes to that, what is new goes over another. */
 static void count_reset(struct upstream_h2 *l, int64_t now_ms)
 {
 	struct h2_meter *m = &l->resets;

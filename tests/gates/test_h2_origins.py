@@ -348,6 +348,9 @@ def test_nobody_there_and_the_next_server_is_asked(gateway, origin2):
     g = gateway(gone, origin=o)
     for i in range(10):
         assert g.get("/%d" % i).status == 200
+    end = time.monotonic() + 5
+    while "left out for" not in g.stderr() and time.monotonic() < end:
+        time.sleep(0.05)
     assert "left out for" in g.stderr()
 
 
