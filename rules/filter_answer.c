@@ -175,6 +175,17 @@ static struct verdict look_at_content(struct visit *v, const struct media *m)
 	return PASS;
 }
 
+/* Only what says that it is: the client alone has made a call of the request, and whoever answers may be no server
+ * of gRPC. */
+static bool is_message(const struct media *m)
+{
+	static const struct slice grpc = {"application/grpc", 16};
+
+	if (m->kind == MEDIA_BAD || m->type.len < grpc.len || !slice_ieq(slice_first(m->type, grpc.len), grpc))
+		return false;
+	return m->type.len == grpc.len || m->type.at[grpc.len] == '+';
+}
+
 struct verdict answer_at_head(struct visit *v)
 {
 	struct rules_state *s = v->state;
@@ -187,11 +198,11 @@ struct verdict answer_at_head(struct visit *v)
 		return PASS;
 	if (v->response->body == HTTP_BODY_NONE || !plan->body)
 		return ask(v, NULL);
-	if (v->facts->grpc) {
+	m = media_of(&v->response->fields);
+	if (v->facts->grpc && is_message(&m)) {
 		pass_unseen(v, "the answer: messages of gRPC");
 		return ask(v, NULL);
 	}
-	m = media_of(&v->response->fields);
 	/* Without a type that can be read a browser guesses, and may guess that it is a page. */
 	if (m.kind == MEDIA_NONE || m.kind == MEDIA_BAD || media_listed(&m, plan->types))
 		return look_at_content(v, &m);

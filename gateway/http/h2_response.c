@@ -65,6 +65,7 @@ static bool read_length(bool ended, const struct request *req, struct response *
 	if (out->status < 200 && ended)
 		return bad(why, "the origin ended with an informational answer");
 	out->has_length = length != NULL;
+	out->events = !none && http_is_events(&out->fields);
 	if (none || (length && !out->content_length) || ended)
 		out->body = HTTP_BODY_NONE;
 	else

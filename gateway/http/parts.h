@@ -47,6 +47,8 @@ bool h1_connection(struct fields *f, struct h1_connection *out, const char **why
 
 /* Content-Length: digits, at most 2^63-1, no sign, no list. */
 bool h1_length(struct slice value, uint64_t *out);
+/* Content of an answer that is sent piece by piece while things happen (HTML Living Standard section 9.2). */
+bool http_is_events(const struct fields *fields);
 
 /* Takes $Version and its kin out of every Cookie.  False: memory is used up. */
 bool h1_cookies(struct arena *a, struct fields *f);

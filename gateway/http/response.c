@@ -101,8 +101,7 @@ static bool may_send_more(const struct request *req, const struct response *r)
 	return r->body == HTTP_BODY_CHUNKED || r->content_length;
 }
 
-/* Content that is sent piece by piece while things happen (HTML Living Standard section 9.2). */
-static bool is_events(const struct fields *fields)
+bool http_is_events(const struct fields *fields)
 {
 	const struct field *type = fields_find(fields, FIELD_CONTENT_TYPE);
 	struct slice said = type ? slice_trim(slice_first(type->value, slice_find(type->value, ';'))) : SLICE_NONE;
@@ -124,7 +123,7 @@ static bool judge(const struct request *req, struct response *out, const char **
 		out->keep_alive = false;
 	if (wants_none && may_send_more(req, out))
 		out->keep_alive = false;
-	out->events = !wants_none && is_events(&out->fields);
+	out->events = !wants_none && http_is_events(&out->fields);
 	if (wants_none || (out->body == HTTP_BODY_LENGTH && !out->content_length))
 		out->body = HTTP_BODY_NONE;
 	return true;

@@ -9,7 +9,7 @@ static struct http_names names_of(const struct setting_list *list)
 	return (struct http_names){list->at, list->n};
 }
 
-bool conceal_answer(struct exchange *x)
+static bool conceal(struct exchange *x, struct fields *f)
 {
 	const struct config_origin *o = x->site->origin;
 	const struct http_names shown = names_of(&x->site->show_fields), hidden = names_of(&x->site->hide_fields);
@@ -24,15 +24,18 @@ bool conceal_answer(struct exchange *x)
 		.secure = slice_is(identity_scheme(x), "https"),
 	};
 
-	http_hide_telltales(&x->response.fields, &shown, &hidden);
-	return http_mask(&x->arena, &x->response.fields, &mask);
+	http_hide_telltales(f, &shown, &hidden);
+	return http_mask(&x->arena, f, &mask);
 }
 
-void conceal_trailers(struct exchange *x)
+bool conceal_answer(struct exchange *x)
 {
-	const struct http_names shown = names_of(&x->site->show_fields), hidden = names_of(&x->site->hide_fields);
+	return conceal(x, &x->response.fields);
+}
 
-	http_hide_telltales(&x->response.trailers, &shown, &hidden);
+bool conceal_trailers(struct exchange *x)
+{
+	return conceal(x, &x->response.trailers);
 }
 
 bool conceal_is_fault(const struct exchange *x)

@@ -8,7 +8,7 @@
  * up. */
 bool conceal_answer(struct exchange *x);
 /* The same for what follows its content. */
-void conceal_trailers(struct exchange *x);
+bool conceal_trailers(struct exchange *x);
 /* The content of this answer is the origin's fault, and a page of ours goes in its place. */
 bool conceal_is_fault(const struct exchange *x);
 

@@ -357,6 +357,10 @@ size_t exchange_body(struct exchange *x, struct slice bytes)
 		exchange_body_broken(x, REASON_BODY_TOO_LARGE, "the content is larger than allowed");
 		return bytes.len;
 	}
+	if (x->facts.grpc && !x->body_bytes && !grpc_may_begin(bytes)) {
+		exchange_body_broken(x, REASON_BODY_INVALID, "what is said to be gRPC is no message of it");
+		return bytes.len;
+	}
 	if (x->state == EXCHANGE_COLLECTING) {
 		x->body_bytes += bytes.len;
 		why = spool_put(&x->spool, bytes);

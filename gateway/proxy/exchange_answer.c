@@ -120,10 +120,8 @@ void answer_stop(struct exchange *x)
  * gRPC its site lets pass what is not seen, and its trailers are what it is about. */
 static void settle_trailers(struct exchange *x)
 {
-	if (x->facts.answer_judged && !x->facts.grpc)
+	if ((x->facts.answer_judged && !x->facts.grpc) || !conceal_trailers(x))
 		x->response.trailers.n = 0;
-	else
-		conceal_trailers(x);
 	if (x->facts.grpc && !x->own)
 		grpc_settle(x);
 }
@@ -266,6 +264,10 @@ bool exchange_response(struct exchange *x)
 	}
 	if (x->facts.grpc && !grpc_heard(x)) {
 		exchange_refuse(x, REASON_ORIGIN_BROKEN, 0, "the origin sent two grpc-status, or none");
+		return false;
+	}
+	if (tunnel_is_feigned(x)) {
+		exchange_refuse(x, REASON_ORIGIN_BROKEN, 0, "the origin answered a handshake as if it were none");
 		return false;
 	}
 	x->failed = REASON_NONE;

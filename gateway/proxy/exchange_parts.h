@@ -29,6 +29,8 @@ void tunnel_init(struct exchange *x);
 void tunnel_stop(struct exchange *x);
 /* A handshake that may not become a tunnel is an ordinary request from here on, or answered: then false. */
 bool tunnel_may_open(struct exchange *x);
+/* An answer to a handshake by which the client would take it for agreed to, though it is not. */
+bool tunnel_is_feigned(const struct exchange *x);
 /* The origin's 101 has passed the filters.  What the origin says behind it may flow then, or has ended already. */
 void tunnel_open(struct exchange *x);
 /* Bytes from the client; returns how much the origin takes now. */

@@ -95,6 +95,13 @@ bool tunnel_may_open(struct exchange *x)
 	return true;
 }
 
+/* Over HTTP/2 any 2xx opens the tunnel (RFC 8441 section 5, RFC 9110 section 9.3.6): the client would read a page of the
+ * origin's, which others may have a hand in, as frames. */
+bool tunnel_is_feigned(const struct exchange *x)
+{
+	return x->version == 2 && x->req.upgrade != HTTP_UPGRADE_NONE && x->response.status / 100 == 2;
+}
+
 /* ---- Bounds ---- */
 
 static const struct config_client *bounds_of(const struct exchange *x)

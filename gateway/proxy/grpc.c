@@ -55,6 +55,12 @@ static int64_t timeout_ms(const struct exchange *x)
 	return -1;
 }
 
+/* The first byte of a message says whether it is compressed. */
+bool grpc_may_begin(struct slice content)
+{
+	return !content.len || (unsigned char)content.at[0] <= 1;
+}
+
 void grpc_begin(struct exchange *x)
 {
 	int64_t ms;

@@ -20,4 +20,7 @@ bool grpc_heard(struct exchange *x);
 /* The same of its trailers; where they say two things or nothing, UNKNOWN is put in their place. */
 void grpc_settle(struct exchange *x);
 
+/* Could content that begins so be a message?  No text does, which is what an ordinary handler would read there. */
+bool grpc_may_begin(struct slice content);
+
 #endif

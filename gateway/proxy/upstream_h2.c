@@ -289,6 +289,8 @@ void upstream_h2_turn(struct upstream_h2 *l)
 	if (l->state != UPSTREAM_H2_READY)
 		return;
 	upstream_h2_serve(l->server);
+	if (l->state == UPSTREAM_H2_READY && is_wanted(l))
+		upstream_h2_spare(l);
 	if (!l->streams_n) {
 		buf_release(&l->out);
 		h2_list_done(&l->list);

@@ -54,6 +54,7 @@ struct upstream_h2 {
 	const char *why;         /* ... this is why; constant */
 	int64_t dialled_us, heard_us;
 	uint64_t pings, pongs;   /* behind the ends of streams that clients have left */
+	uint64_t pongs_counted;  /* as they came, before nghttp2 had them */
 	/* Where in the bytes that come we are, and what has come */
 	uint32_t skip;           /* of a frame's payload */
 	uint8_t head_n;
@@ -61,6 +62,7 @@ struct upstream_h2 {
 	uint32_t continuations;
 	struct h2_meter control; /* frames that carry nothing of an answer */
 	uint64_t windows, windows_granted;
+	struct h2_meter resets;  /* by us, of what was not over on both sides */
 };
 
 /* ---- upstream_h2_dial.c ---- */
@@ -106,6 +108,8 @@ bool upstream_h2_count(struct upstream_h2 *l, struct slice in);
 void upstream_h2_ask(struct exchange *x, struct proxy_origin *o, struct proxy_server *s);
 /* Those who wait at a server: over connections with room; where there is none, another is begun. */
 void upstream_h2_serve(struct proxy_server *s);
+/* Where the server takes no content any more over `l`, nor over any other: begin one for those who come. */
+void upstream_h2_spare(struct upstream_h2 *l);
 /* upstream.h's, for a stream */
 size_t upstream_h2_body(struct upstream *u, struct slice bytes);
 void upstream_h2_body_end(struct upstream *u);

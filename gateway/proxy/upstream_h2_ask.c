@@ -5,7 +5,11 @@
 #include "gateway/proxy/identity.h"
 #include "gateway/proxy/upstream_h2.h"
 
-enum { WRITE_MOST = 16384 };
+enum {
+	WRITE_MOST = 16384,
+	MINUTE_MS = 60000,
+	RESETS_MOST = 80, /* a minute; as many again may be on their way then */
+};
 
 /* ---- The head ---- */
 
@@ -76,17 +80,32 @@ static unsigned room(const struct upstream_h2 *l)
 	return l->streams_n < most && nghttp2_session_check_request_allowed(l->session) ? most - l->streams_n : 0;
 }
 
+/* The server takes no more content over it, whosever: what one client has sent may be all that it holds. */
+static bool is_shut(const struct upstream_h2 *l)
+{
+	return nghttp2_session_get_remote_window_size(l->session) <= 0;
+}
+
+static bool is_usable(const struct upstream_h2 *l)
+{
+	return l->state == UPSTREAM_H2_READY && !l->retiring && !l->failed;
+}
+
 /* A second try never trusts a connection that was there before the first. */
 static struct upstream_h2 *find(const struct proxy_server *s, const struct exchange *x)
 {
+	struct upstream_h2 *found = NULL;
+
 	LIST_EACH(link, &s->h2) {
 		struct upstream_h2 *l = LIST_OF(link, struct upstream_h2, of_server);
 
-		if (l->state == UPSTREAM_H2_READY && !l->retiring && !l->failed &&
-		    (x->tries == 1 || l->dialled_us >= x->asked_us) && room(l))
+		if (!is_usable(l) || (x->tries > 1 && l->dialled_us < x->asked_us) || !room(l))
+			continue;
+		if (!is_shut(l))
 			return l;
+		found = l;
 	}
-	return NULL;
+	return found;
 }
 
 static void begin(struct upstream_h2 *l, struct upstream *u)
@@ -127,10 +146,38 @@ static bool is_one_coming(const struct proxy_server *s)
 	return false;
 }
 
+/* Who takes no more requests, or no more content, is kept by those that it has, each of which may last as long as its
+ * client likes: were it counted, a few of them would keep everybody else out. */
+static unsigned in_use(const struct proxy_server *s)
+{
+	unsigned n = 0;
+
+	LIST_EACH(link, &s->h2) {
+		const struct upstream_h2 *l = LIST_OF(link, struct upstream_h2, of_server);
+
+		n += !l->retiring && !(l->state == UPSTREAM_H2_READY && is_shut(l));
+	}
+	return n;
+}
+
 /* One at a time: when it is ready it is seen whether that is enough. */
 static bool may_dial(const struct proxy_server *s, int64_t now_ms)
 {
-	return !is_one_coming(s) && s->h2_n < UPSTREAM_H2_CONNECTIONS && (!s->h2_n || now_ms >= s->h2_again_ms);
+	return !is_one_coming(s) && in_use(s) < UPSTREAM_H2_CONNECTIONS && (!s->h2_n || now_ms >= s->h2_again_ms);
+}
+
+void upstream_h2_spare(struct upstream_h2 *l)
+{
+	if (!is_usable(l) || !is_shut(l))
+		return;
+	LIST_EACH(link, &l->server->h2) {
+		const struct upstream_h2 *other = LIST_OF(link, struct upstream_h2, of_server);
+
+		if (is_usable(other) && !is_shut(other))
+			return;
+	}
+	if (may_dial(l->server, loop_ms(l->proxy->loop)))
+		upstream_h2_dial(l->origin, l->server);
 }
 
 void upstream_h2_serve(struct proxy_server *s)
@@ -234,14 +281,29 @@ ssize_t upstream_h2_read(nghttp2_session *session, int32_t id, uint8_t *at, size
 
 /* ---- Leaving ---- */
 
+/* Many an origin ends a connection on which too much is reset (CVE-2023-44487), with all that is on it.  Those who
+ * leave shall not do that to others: before it comes to that, what is new goes over another. */
+static void count_reset(struct upstream_h2 *l, int64_t now_ms)
+{
+	struct h2_meter *m = &l->resets;
+
+	if (!m->n || now_ms - m->since_ms >= MINUTE_MS)
+		*m = (struct h2_meter){.since_ms = now_ms};
+	if (++m->n >= RESETS_MOST)
+		l->retiring = true;
+}
+
 static void reset(struct upstream *u, uint32_t error)
 {
 	struct upstream_h2 *l = u->over;
 
 	nghttp2_session_set_stream_user_data(l->session, u->stream, NULL);
-	if (!(u->end_sent && u->end_seen) && nghttp2_submit_rst_stream(l->session, NGHTTP2_FLAG_NONE, u->stream, error))
-		l->failed = true;
 	upstream_h2_wake(l);
+	if (u->end_sent && u->end_seen)
+		return;
+	count_reset(l, loop_ms(u->proxy->loop));
+	if (nghttp2_submit_rst_stream(l->session, NGHTTP2_FLAG_NONE, u->stream, error))
+		l->failed = true;
 }
 
 void upstream_h2_part(struct upstream *u)
@@ -297,4 +359,7 @@ void upstream_h2_doubt(struct upstream *u)
 		u->blamed = true;
 	else if (u->over && u->x && u->over->heard_us < u->x->asked_us)
 		u->over->retiring = true;
+	/* Who has the word is the client. */
+	if (u->over && u->x && !u->req_over && !buf_len(&u->out))
+		u->blamed = true;
 }

@@ -12,6 +12,7 @@ enum {
 	CONTINUATIONS_MOST = 8,      /* of one header block */
 	CONTROL_MOST = 1200,         /* a minute: servers measure by pings how much they may have on its way */
 	WINDOWS_FREE = 1000,
+	WINDOWS_OF_REQUEST = 4,
 	WINDOWS_OF_DATA = 10,        /* for each frame of content that was sent */
 };
 
@@ -43,6 +44,12 @@ static bool one_more_control(struct upstream_h2 *l, int64_t now_ms)
 	return ++m->n <= CONTROL_MOST;
 }
 
+/* The answer to a ping of ours: clients who leave cause as many as they like, and the origin has to send them. */
+static bool is_pong(struct upstream_h2 *l, uint8_t type, uint8_t flags)
+{
+	return type == H2_PING && flags & H2_ACK && l->pongs_counted < l->pings && ++l->pongs_counted;
+}
+
 /* CONTINUATION has a bound in nghttp2 as well; so has the length of any frame. */
 static bool is_worth(struct upstream_h2 *l, uint32_t length, uint8_t type, uint8_t flags)
 {
@@ -59,7 +66,7 @@ static bool is_worth(struct upstream_h2 *l, uint32_t length, uint8_t type, uint8
 	case H2_DATA:
 		return length || flags & H2_END_STREAM || one_more_control(l, loop_ms(l->proxy->loop));
 	default:
-		return one_more_control(l, loop_ms(l->proxy->loop));
+		return is_pong(l, type, flags) || one_more_control(l, loop_ms(l->proxy->loop));
 	}
 }
 
@@ -214,6 +221,8 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
 
 	if (frame->hd.type == NGHTTP2_DATA)
 		l->windows_granted += WINDOWS_OF_DATA;
+	if (frame->hd.type == NGHTTP2_HEADERS)
+		l->windows_granted += WINDOWS_OF_REQUEST;
 	if (u && (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA)) {
 		u->sent_any = true;
 		u->end_sent = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;

@@ -206,6 +206,57 @@ def test_answers_may_be_inspected_beside_it(gateway, server):
         assert list(answers) == []
 
 
+# ---- What only says that it is gRPC ----
+
+def asked(h, path, content, *more, kind="application/grpc", end=True):
+    s = h.headers(fields_of(path, "POST", "shop.example.com", ("content-type", kind), ("te", "trailers"), ("user-agent", "gates"), ("accept", "*/*"), *more),
+                  end=False)
+    h.data(s, content, end=end)
+    return s
+
+
+@pytest.mark.parametrize("kind", ["application/grpc", "application/grpc+json", "application/grpc; charset=utf-8"])
+def test_text_is_no_message(gateway, kind):
+    """A handler that is no server of gRPC may read it all the same, and the rule set has not."""
+    o = Origin2()
+    g = gateway(site(policy="shop", errors="pass"), origin=o, policies={"shop": POLICY % ""})
+    with H2(g.https) as h:
+        for content in (b'{"q": "<script>alert(1)</script>"}', b"q=1+union+select+password+from+users--", b"<a/>", b" "):
+            answer = h.wait(asked(h, "/api", content, kind=kind))
+            assert answer.status == 200 and answer.get("grpc-status") == "3", (content, answer)
+        answer = h.wait(asked(h, "/api", b"\0\0\0\0\1a", kind=kind))
+        assert answer.text == "origin got /api"
+    assert not any(b"script" in r.body or b"union" in r.body for r in o.requests)
+    assert g.record_where(lambda r: r.get("path") == "/api" and r["decision"] != "pass")["reason"] == "body-invalid"
+    o.stop()
+
+
+def test_an_answer_that_is_no_message_is_inspected(gateway):
+    """Whoever asks an ordinary page as if it were a call gets it no more than others do."""
+    leak = b"<html>" + b"You have an error in your SQL syntax; check the manual that corresponds to your MySQL server version" + b"</html>"
+    o = Origin2()
+    o.answers["/page"] = lambda r: (r.wait_end(), r.page(leak, ("content-type", "text/html")))
+    g = gateway(site(policy="shop"), origin=o, policies={"shop": POLICY % ", responses: {mode: enforce, body: true}"})
+    with H2(g.https) as h:
+        plain = h.wait(h.headers(fields_of("/page", "GET", "shop.example.com", ("user-agent", "gates"), ("accept", "*/*"))))
+        assert plain.status != 200 and b"SQL" not in plain.body
+        answer = h.wait(asked(h, "/page", b""))
+        assert answer.status == 200 and b"SQL" not in answer.body and answer.get("grpc-status") not in (None, "0")
+    o.stop()
+
+
+def test_a_client_that_says_nothing_is_not_held_against_the_server(gateway):
+    o = Origin2()
+    o.answers["/gates.Calls/Chat"] = lambda r: (r.head(HEAD), r.data(MESSAGE), r.wait_reset(30))
+    g = gateway(site(", between: 300ms, events: 600ms, eject_failures: 2, retries: 0"), origin=o)
+    with H2(g.https) as h:
+        calls = [asked(h, "/gates.Calls/Chat", MESSAGE, end=False) for _ in range(8)]
+        for answer in h.wait(*calls):
+            assert answer.status == 200
+    assert "left out" not in g.stderr()
+    o.stop()
+
+
 # ---- Origins ----
 
 def test_no_origin_is_unavailable(gateway):

@@ -141,6 +141,13 @@ def test_a_slow_client_is_felt_by_the_origin(rig):
         assert 0 < sum(sent) <= 3 * 65536
 
 
+def test_events_may_pause(gateway, origin2):
+    o = origin2()
+    o.answers["/events"] = lambda r: (r.head(("content-type", "text/event-stream")), r.data(b"data: 1\n\n"), time.sleep(1.2), r.data(b"data: 2\n\n", end=True))
+    g = gateway(two(o, between="300ms", events="5s"), origin=o)
+    assert g.get("/events").body == b"data: 1\n\ndata: 2\n\n"
+
+
 # ---- Where there is no room ----
 
 def test_a_server_that_takes_few_at_a_time_gets_more_connections(gateway, origin2):
@@ -347,6 +354,9 @@ def test_nobody_there_and_the_next_server_is_asked(gateway, origin2):
     g = gateway(gone, origin=o)
     for i in range(10):
         assert g.get("/%d" % i).status == 200
+    end = time.monotonic() + 5
+    while "left out for" not in g.stderr() and time.monotonic() < end:
+        time.sleep(0.05)
     assert "left out for" in g.stderr()
 
 

@@ -85,6 +85,14 @@ def test_what_is_malformed_or_too_much_cuts_the_answer(rig, lines):
     assert rig.record_where(lambda r: r.get("path") == "/broken")["reason"] == "origin-broken"
 
 
+def test_the_origins_address_is_not_told(rig):
+    where = "127.0.0.1:%d" % rig.origin.port
+    rig.origin.answers["/where"] = [coded(b"X-Whoever: no answer of http://%s/x" % where.encode(), b"Grpc-Message: %s is late" % where.encode())]
+    for answer in (by_http1(rig, "/where", "TE: trailers"), by_http2(rig, "/where")):
+        assert [name for name, _ in answer.trailers] == ["x-whoever", "grpc-message"]
+        assert not [value for _, value in answer.trailers if "127.0.0.1" in value or str(rig.origin.port) in value]
+
+
 def test_where_answers_are_judged_none_are_passed_on(gateway, origin):
     origin.answers["/sum"] = [coded(b"X-Sum: abc")]
     g = make(gateway, origin, policies=responses())

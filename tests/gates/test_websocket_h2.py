@@ -162,9 +162,10 @@ def test_an_attack_in_the_handshake_is_refused(rig, peer):
 
 
 def test_a_wrong_answer_to_our_key_is_502(gateway, origin):
-    """B13: also 200 is no tunnel, but an answer."""
+    """B13: to a client of HTTP/2 a 200 would say that the tunnel is open (RFC 8441)."""
     origin.answers["/ws"] = lambda r: [switch(r, accept=accept_of(KEY)) + b"leak", HANG]
     origin.answers["/page"] = [page(b"not here")]
+    origin.answers["/other"] = [page(b"no such", "404 Not Found")]
     g = by_hand(gateway, origin)
     with H2(g.https) as c:
         assert c.until(lambda: c.settings)
@@ -173,8 +174,11 @@ def test_a_wrong_answer_to_our_key_is_502(gateway, origin):
         s = c.headers(asking("/page"), end=False)
         c.data(s, frame(b"x" * 1000))
         a = c.wait(s)
-        assert (a.status, a.body, a.ended) == (200, b"not here", True)
+        assert a.status == 502 and b"not here" not in a.body
+        a = c.wait(c.headers(asking("/other"), end=False))
+        assert (a.status, a.body, a.ended) == (404, b"no such", True)
         assert c.get("/after").status == 200
+    assert g.record_where(lambda r: r.get("path") == "/page")["reason"] == "origin-broken"
     assert behind(origin, 0) == b"" and all(b"x" * 100 not in k.raw for k in origin.connections)
 
 

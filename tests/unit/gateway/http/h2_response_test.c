@@ -90,6 +90,33 @@ static void test_answers(void **state)
 	bed_close(&b);
 }
 
+static void test_a_stream_of_events_is_known_by_its_type(void **state)
+{
+	const struct {
+		struct slice in;
+		bool head, want;
+	} rows[] = {
+		{B(OK "content-type\0text/event-stream; charset=utf-8\0"), false, true},
+		{B(OK "content-type\0text/event-stream\0"), true, false},
+		{B(OK "content-type\0text/html\0"), false, false},
+	};
+	struct bed b;
+
+	(void)state;
+	bed_open(&b);
+	for (unsigned i = 0; i < ROWS(rows); i++) {
+		struct request req = {.head = rows[i].head};
+		struct response out;
+		struct h2_list list;
+
+		assert_true(collect(&b, rows[i].in, &list));
+		assert_true(h2_response(&b.a, &list, false, &limits, &req, &out, &b.why));
+		assert_int_equal(out.events, rows[i].want);
+		h2_list_done(&list);
+	}
+	bed_close(&b);
+}
+
 static const struct {
 	struct slice in;
 	bool want;
@@ -153,6 +180,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_a_stream_of_events_is_known_by_its_type),
 		cmocka_unit_test(test_trailers),
 		cmocka_unit_test(test_limits),
 	};
