@@ -100,7 +100,8 @@ def test_content_that_is_not_read_does_not_stop_that_of_others(gateway, origin2)
             h.until(lambda: False, 0.02)
             for size in (16000, 16000, 16000, 1535):
                 h.data(more, b"x" * size)
-            assert soon(lambda: len(o.connections) > n), n
+            assert soon(lambda: len(o.connections) > n and o.connections[n].settled), n
+            time.sleep(0.1)
 
 
 def test_a_window_for_each_request_is_no_flood(gateway, origin2):
