@@ -145,12 +145,13 @@ static void walk(struct exchange *x, enum gate gate)
 	x->answer.inside = false;
 }
 
-/* A copy that cannot be made is no reason to cut what goes on without it. */
+/* A copy that cannot be made is no reason to cut what goes on without it.  While more comes, the origin's own call is
+ * on the stack, and goes on by itself. */
 static void cannot_hold(struct exchange *x, enum reason why)
 {
 	if (x->answer.use == BODY_HELD)
 		exchange_refuse(x, why == REASON_MEMORY_CONNECTION ? guard_starved(x->proxy) : why, 503, "no room to hold the answer");
-	else
+	else if (x->answer.ended)
 		let_flow(x);
 }
 
