@@ -1,6 +1,7 @@
 /* upstream_h2_answer.c -- what comes back over a stream: heads, content, trailers, and its end.
  *
  * Content that the exchange does not take at once waits in `in`, at most a stream's window of it. */
+#include "gateway/proxy/guard.h"
 #include "gateway/proxy/pick.h"
 #include "gateway/proxy/quarantine.h"
 #include "gateway/proxy/upstream_h2.h"
@@ -172,7 +173,7 @@ void upstream_h2_content(struct upstream *u, struct slice bytes)
 		return;
 	timer_stop(&u->timer);
 	if (!buf_put_slice(&u->in, slice_after(bytes, taken)))
-		upstream_fail(u, REASON_ORIGIN_BROKEN, "no room for the answer");
+		upstream_give_up(u, guard_starved(u->proxy), "no memory for the answer");
 }
 
 void upstream_h2_resume(struct upstream *u)

@@ -214,6 +214,17 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 	return l->failed ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
+/* on_frame_send comes with the frame behind it, when this one may have been written and the connection broken. */
+static int on_frame_leaves(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+	struct upstream *u = asked(session, frame->hd.stream_id);
+
+	(void)user;
+	if (u && frame->hd.type == NGHTTP2_HEADERS)
+		u->sent_any = true;
+	return 0;
+}
+
 static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
 	struct upstream *u = asked(session, frame->hd.stream_id);
@@ -224,7 +235,6 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
 	if (frame->hd.type == NGHTTP2_HEADERS)
 		l->windows_granted += WINDOWS_OF_REQUEST;
 	if (u && (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA)) {
-		u->sent_any = true;
 		u->end_sent = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
 		if (u->end_sent && !u->got_any)
 			upstream_h2_clock(u, u->origin->config->first_byte_ms);
@@ -264,6 +274,7 @@ static bool make_callbacks(void)
 	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
 	nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+	nghttp2_session_callbacks_set_before_frame_send_callback(callbacks, on_frame_leaves);
 	nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
 	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_close);
 	return true;
