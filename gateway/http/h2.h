@@ -93,10 +93,14 @@ const char *h2_cost_word(enum h2_cost c);
 /* "more than 100 resets in a minute" */
 const char *h2_cost_text(enum h2_cost c);
 
+/* So many since a minute began; it begins with the first of them.  All zero in the beginning. */
 struct h2_meter {
 	int64_t since_ms;
 	uint32_t n;
 };
+
+/* One more; how many that makes in this minute. */
+uint32_t h2_meter_count(struct h2_meter *m, int64_t now_ms);
 
 /* All zero in the beginning. */
 struct h2_budget {

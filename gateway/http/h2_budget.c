@@ -35,13 +35,16 @@ const char *h2_cost_text(enum h2_cost c)
 	return bounds[c].text;
 }
 
-bool h2_budget_count(struct h2_budget *b, enum h2_cost c, int64_t now_ms)
+uint32_t h2_meter_count(struct h2_meter *m, int64_t now_ms)
 {
-	struct h2_meter *m = &b->meters[c];
-
 	if (!m->n || now_ms - m->since_ms >= MINUTE_MS)
 		*m = (struct h2_meter){.since_ms = now_ms};
-	return ++m->n <= bounds[c].a_minute;
+	return ++m->n;
+}
+
+bool h2_budget_count(struct h2_budget *b, enum h2_cost c, int64_t now_ms)
+{
+	return h2_meter_count(&b->meters[c], now_ms) <= bounds[c].a_minute;
 }
 
 static bool one_more_window(struct h2_budget *b)

@@ -456,7 +456,8 @@ ssize_t h2_stream_read(nghttp2_session *session, int32_t id, uint8_t *at, size_t
 /* A call of gRPC has nothing to say for as long as it likes; what bounds it are the origin's clocks and its own. */
 static bool wants_body(const struct h2_stream *s)
 {
-	return s->x && !s->x->facts.grpc && !s->remote_ended && !s->x->own && (s->waits || s->x->state != EXCHANGE_JUDGING) && !buf_len(&s->pending);
+	return s->x && !s->x->facts.grpc && !s->remote_ended && !s->x->own && (s->waits || s->x->state != EXCHANGE_JUDGING) &&
+	       !buf_len(&s->pending);
 }
 
 /* The client sends below the rate.  Where nothing is to come, its end is part of the head. */

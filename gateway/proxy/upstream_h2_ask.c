@@ -7,7 +7,6 @@
 
 enum {
 	WRITE_MOST = 16384,
-	MINUTE_MS = 60000,
 	RESETS_MOST = 80, /* a minute; as many again may be on their way then */
 };
 
@@ -283,13 +282,9 @@ ssize_t upstream_h2_read(nghttp2_session *session, int32_t id, uint8_t *at, size
 
 /* Many an origin ends a connection on which too much is reset (CVE-2023-44487), with all that is on it.  Those who
  * leave shall not do that to others: before it comes to that, what is new goes over another. */
-static void count_reset(struct upstream_h2 *l, int64_t now_ms)
+static void count_reset(struct upstream_h2 *l)
 {
-	struct h2_meter *m = &l->resets;
-
-	if (!m->n || now_ms - m->since_ms >= MINUTE_MS)
-		*m = (struct h2_meter){.since_ms = now_ms};
-	if (++m->n >= RESETS_MOST)
+	if (h2_meter_count(&l->resets, loop_ms(l->proxy->loop)) >= RESETS_MOST)
 		l->retiring = true;
 }
 
@@ -301,7 +296,7 @@ static void reset(struct upstream *u, uint32_t error)
 	upstream_h2_wake(l);
 	if (u->end_sent && u->end_seen)
 		return;
-	count_reset(l, loop_ms(u->proxy->loop));
+	count_reset(l);
 	if (nghttp2_submit_rst_stream(l->session, NGHTTP2_FLAG_NONE, u->stream, error))
 		l->failed = true;
 }

@@ -8,7 +8,6 @@ enum {
 	CONNECTION_WINDOW = 4 << 20, /* of content on its way; what waits here is bounded by the streams' windows */
 	SETTINGS_ENTRIES_MOST = 32,
 	UNSENT_ACKS_MOST = 100,
-	MINUTE_MS = 60000,
 	CONTINUATIONS_MOST = 8,      /* of one header block */
 	CONTROL_MOST = 1200,         /* a minute: servers measure by pings how much they may have on its way */
 	WINDOWS_FREE = 1000,
@@ -35,13 +34,9 @@ static int give_up(struct upstream_h2 *l, const char *why)
 
 /* ---- Bounds ---- */
 
-static bool one_more_control(struct upstream_h2 *l, int64_t now_ms)
+static bool one_more_control(struct upstream_h2 *l)
 {
-	struct h2_meter *m = &l->control;
-
-	if (!m->n || now_ms - m->since_ms >= MINUTE_MS)
-		*m = (struct h2_meter){.since_ms = now_ms};
-	return ++m->n <= CONTROL_MOST;
+	return h2_meter_count(&l->control, loop_ms(l->proxy->loop)) <= CONTROL_MOST;
 }
 
 /* The answer to a ping of ours: clients who leave cause as many as they like, and the origin has to send them. */
@@ -64,9 +59,9 @@ static bool is_worth(struct upstream_h2 *l, uint32_t length, uint8_t type, uint8
 	case H2_WINDOW_UPDATE:
 		return ++l->windows <= WINDOWS_FREE + l->windows_granted;
 	case H2_DATA:
-		return length || flags & H2_END_STREAM || one_more_control(l, loop_ms(l->proxy->loop));
+		return length || flags & H2_END_STREAM || one_more_control(l);
 	default:
-		return is_pong(l, type, flags) || one_more_control(l, loop_ms(l->proxy->loop));
+		return is_pong(l, type, flags) || one_more_control(l);
 	}
 }
 

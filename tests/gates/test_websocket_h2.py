@@ -7,16 +7,9 @@ import pytest
 
 from rig_h2 import CANCEL, ENABLE_CONNECT_PROTOCOL, H2, INITIAL_WINDOW_SIZE, PROTOCOL_ERROR, WINDOW_UPDATE, rst, window
 from rig_origin import CLOSE, HANG, page
-from rig_websocket import GOING_AWAY, KEY, SITE, Peer, accept_of, frame, switch
+from rig_websocket import GOING_AWAY, KEY, SITE, accept_of, frame, switch
 from test_reload import changed, policy
-from test_websocket import ENFORCE, OFF, SITES, behind, by_hand, soon
-
-
-@pytest.fixture(scope="module")
-def peer():
-    made = Peer()
-    yield made
-    made.stop()
+from test_websocket import ENFORCE, OFF, SITES, behind, by_hand, peer, soon  # noqa: F401
 
 
 @pytest.fixture(scope="module")
